@@ -1,0 +1,116 @@
+# The only place with compiler flags. A room says what it is made of:
+#
+#   reeve_library(NAME SOURCES ... [DEPENDS ...] [LIBRARIES ...])
+#   reeve_executable(NAME SOURCES ... [DEPENDS ...] [LIBRARIES ...] [STATIC_RUNTIME] [INSTALL bin|sbin|libexec])
+#   reeve_test(NAME SOURCES ... [DEPENDS ...] [LIBRARIES ...])        unit tests, GoogleTest
+#   reeve_plugin(NAME MANIFEST FILE SOURCES ... [DEPENDS ...] [LIBRARIES ...])
+#   reeve_fuzzer(NAME SOURCES ... [DEPENDS ...] [LIBRARIES ...])      built only under the fuzz preset
+#
+# DEPENDS names rooms of ours, LIBRARIES what stands outside.
+
+set(CMAKE_CXX_STANDARD 23)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_SKIP_INSTALL_RPATH ON)
+
+set(REEVE_SANITIZE "" CACHE STRING "Sanitizers, as -fsanitize= takes them")
+option(REEVE_FUZZ "Build the libFuzzer targets (clang only)" OFF)
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+
+add_library(reeve_flags INTERFACE)
+target_compile_features(reeve_flags INTERFACE cxx_std_23)
+target_include_directories(reeve_flags INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_definitions(reeve_flags INTERFACE _GNU_SOURCE)
+target_compile_options(reeve_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Werror
+  $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor>
+  -fvisibility=hidden -fstack-protector-strong -fno-strict-aliasing
+  -ffunction-sections -fdata-sections
+  $<$<CONFIG:Release>:-O2> $<$<CONFIG:Debug>:-Og>)
+target_link_options(reeve_flags INTERFACE
+  -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--gc-sections -Wl,--as-needed)
+if(NOT REEVE_SANITIZE)
+  target_compile_definitions(reeve_flags INTERFACE $<$<CONFIG:Release>:_FORTIFY_SOURCE=2>)
+else()
+  target_compile_options(reeve_flags INTERFACE -fsanitize=${REEVE_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(reeve_flags INTERFACE -fsanitize=${REEVE_SANITIZE})
+  target_compile_definitions(reeve_flags INTERFACE REEVE_SANITIZED=1)
+endif()
+if(REEVE_FUZZ)
+  target_compile_options(reeve_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
+function(_reeve_link target scope)
+  cmake_parse_arguments(PARSE_ARGV 2 arg "" "" "DEPENDS;LIBRARIES")
+  target_link_libraries(${target} ${scope} ${arg_DEPENDS} ${arg_LIBRARIES})
+  target_link_libraries(${target} PRIVATE reeve_flags)
+endfunction()
+
+function(reeve_library name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;DEPENDS;LIBRARIES")
+  add_library(${name} STATIC ${arg_SOURCES})
+  _reeve_link(${name} PUBLIC DEPENDS ${arg_DEPENDS} LIBRARIES ${arg_LIBRARIES})
+endfunction()
+
+function(reeve_executable name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "STATIC_RUNTIME" "INSTALL" "SOURCES;DEPENDS;LIBRARIES")
+  add_executable(${name} ${arg_SOURCES})
+  _reeve_link(${name} PRIVATE DEPENDS ${arg_DEPENDS} LIBRARIES ${arg_LIBRARIES})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+  if(arg_STATIC_RUNTIME AND NOT REEVE_SANITIZE)
+    target_link_options(${name} PRIVATE -static-libstdc++ -static-libgcc)
+  endif()
+  if(arg_INSTALL STREQUAL "libexec")
+    install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/reeve)
+  elseif(arg_INSTALL)
+    install(TARGETS ${name} RUNTIME DESTINATION ${arg_INSTALL})
+  endif()
+endfunction()
+
+function(reeve_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;DEPENDS;LIBRARIES")
+  if(REEVE_FUZZ)
+    return()
+  endif()
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+  add_executable(${name} ${arg_SOURCES})
+  _reeve_link(${name} PRIVATE DEPENDS ${arg_DEPENDS}
+              LIBRARIES ${arg_LIBRARIES} GTest::gmock GTest::gtest GTest::gtest_main)
+  target_compile_definitions(${name} PRIVATE
+    REEVE_SOURCE_DIR="${CMAKE_SOURCE_DIR}" REEVE_BINARY_DIR="${CMAKE_BINARY_DIR}")
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS unit TIMEOUT 120)
+endfunction()
+
+# A plugin is one shared object with one exported function (plugin-api/reeve-plugin.map) and its manifest beside it.
+function(reeve_plugin name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "MANIFEST" "SOURCES;DEPENDS;LIBRARIES")
+  add_library(${name}-plugin MODULE ${arg_SOURCES})
+  _reeve_link(${name}-plugin PRIVATE DEPENDS ${arg_DEPENDS} LIBRARIES ${arg_LIBRARIES} reeve_plugin_api)
+  target_link_options(${name}-plugin PRIVATE
+    -Wl,-z,defs -Wl,--build-id -Wl,--version-script=${CMAKE_SOURCE_DIR}/plugin-api/reeve-plugin.map)
+  set_target_properties(${name}-plugin PROPERTIES
+    PREFIX "" OUTPUT_NAME ${name} LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/plugins)
+  configure_file(${arg_MANIFEST} ${CMAKE_BINARY_DIR}/plugins/${name}.plugin.yaml COPYONLY)
+  install(TARGETS ${name}-plugin LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/reeve/plugins)
+  install(FILES ${arg_MANIFEST} DESTINATION ${CMAKE_INSTALL_LIBDIR}/reeve/plugins)
+endfunction()
+
+function(reeve_fuzzer name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;DEPENDS;LIBRARIES")
+  if(NOT REEVE_FUZZ)
+    return()
+  endif()
+  add_executable(${name} ${arg_SOURCES})
+  _reeve_link(${name} PRIVATE DEPENDS ${arg_DEPENDS} LIBRARIES ${arg_LIBRARIES})
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzzers)
+endfunction()
