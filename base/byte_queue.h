@@ -1,0 +1,48 @@
+#pragma once
+
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <deque>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/bytes.h"
+
+namespace reeve {
+
+// Bytes on their way out, in order, kept in blocks: it grows without ever copying what it holds, and gives memory
+// back as it is consumed. A 64 MiB reply stands in memory once. Not thread-safe.
+class ByteQueue {
+ public:
+  // Blocks are this large, or as large as what is appended whole.
+  static constexpr size_t kBlockBytes = 256 * 1024;
+
+  ByteQueue() = default;
+  ByteQueue(ByteQueue&&) = default;
+  ByteQueue& operator=(ByteQueue&&) = default;
+
+  void Append(std::string_view text);
+  void Append(Bytes bytes) { Append(AsText(bytes)); }
+  // Takes over all of `other`'s blocks without copying; `other` is empty afterwards.
+  void Splice(ByteQueue&& other);
+
+  size_t size() const { return size_; }
+  bool is_empty() const { return size_ == 0; }
+  // Fills `pieces` with the first bytes, for writev(2); returns how many pieces were used. Valid until the next change.
+  size_t Front(std::span<iovec> pieces) const;
+  // Drops the first `count` bytes. REQUIRES: count <= size().
+  void Consume(size_t count);
+  void Clear();
+
+  // Everything as one string, for tests and small replies.
+  std::string ToString() const;
+
+ private:
+  std::deque<std::string> blocks_;
+  size_t consumed_ = 0;  // of the first block
+  size_t size_ = 0;
+};
+
+}  // namespace reeve
