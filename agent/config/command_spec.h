@@ -49,8 +49,16 @@ enum CommandFlag : uint32_t {
   kNeverDeniable = 1u << 6,      // never-deniable: policy cannot refuse it (sync, ping, thaw)
 };
 
+// Which question policy is asked about the arguments, beside whether the command may be issued at all.
+enum class ArgumentCheck : uint8_t {
+  kNone,
+  kProgram,  // members path, arg, env, input-data: may this program run so (guest-exec)
+  kFile,     // members path, mode (as fopen(3)): may this file be opened so (guest-file-open)
+};
+
 struct CommandSpec {
   std::string name;
+  ArgumentCheck check = ArgumentCheck::kNone;
   uint32_t flags = 0;
   uint32_t deadline_ms = 0;  // 0: none
   uint32_t arguments = 0;    // index of a kObject type: what the command takes

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "agent/config/command_spec.h"
+#include "policy/policy.h"
+#include "policy/profile.h"
+
+// The whole compiled configuration: what options, reeve.yaml, manifests and policy come to. Made by reeve-compile in a
+// throw-away process, encoded into one flat blob (agent/config/blob.h) that warden and core map and decode, so both
+// hold the same. Plain values.
+
+namespace reeve::config {
+
+enum class Transport : uint8_t { kVirtioSerial, kIsaSerial, kUnixListen, kVsockListen, kActivated };
+enum class Protocol : uint8_t { kQga, kOvirt, kReeve };
+
+struct Channel {
+  std::string name;
+  Protocol protocol = Protocol::kQga;
+  Transport transport = Transport::kVirtioSerial;
+  std::string path;              // device or socket; "cid:port" for vsock
+  uint32_t sync_timeout_ms = 500;  // UINT32_MAX: never
+};
+
+struct LogSettings {
+  bool is_verbose = false;
+  std::string log_file;    // empty: stderr
+  std::string audit_file;  // from the policy's audit sinks; empty: none
+};
+
+// A plugin: its manifest as written and the sandbox that policy left it.
+struct Plugin {
+  std::string name;          // short: "exec"
+  std::string id;            // reverse domain: "org.reeve.exec"
+  std::string version;
+  uint32_t abi_major = 0;
+  uint32_t abi_min_minor = 0;
+  std::string library_path;  // absolute path of the shared object, beside its manifest
+  bool is_enabled = true;
+  std::string disabled_reason;       // shown in guest-info's log line and status when not enabled
+  bool needs_handle_block = false;   // the warden reserves numbers in qga.state at each start (decision M6)
+  uint32_t idle_exit_ms = 100'000;   // 0: never
+  std::vector<TypeSpec> types;
+  std::vector<CommandSpec> commands;
+  std::string settings_json;
+  policy::SandboxProfile sandbox;
+};
+
+struct Config {
+  uint64_t generation = 0;
+  std::string run_directory;       // -t, else RUNTIME_DIRECTORY, else /run/reeve
+  uint32_t first_uid = 78000;      // the reserved range, `uid-range:`
+  uint32_t uid_count = 256;
+  LogSettings log;
+  std::vector<Channel> channels;
+  std::vector<Plugin> plugins;     // plugins[0] is the core's own: sync, ping, info (no library, no worker)
+  policy::Policy policy;
+  policy::SandboxProfile core;
+  policy::SandboxProfile log_process;
+  std::vector<uint8_t> service_filter;  // deny-list BPF of programs confined as `service`
+  // Loud lines for the log at every start with this configuration ("policy open: ...", "policy.yaml is bad: ...").
+  std::vector<std::string> warnings;
+  std::string guest_info_version;
+};
+
+}  // namespace reeve::config
