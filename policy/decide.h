@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -70,6 +71,10 @@ class Decider {
   // Whether the call may open a file; an allowing decision names the directory by `index`. A path that is not absolute or not
   // lexically normal after removal of `.` and doubled slashes (a `..` remains) is denied under every profile but open.
   Decision File(const Caller& caller, const FileCall& call) const;
+  // The warden's later step: the program or file that the name came to, once links and PATH are resolved, against the
+  // absolute `deny:` only. An allowing decision says nothing beyond that.
+  Decision ResolvedProgram(const ProgramCall& call) const;
+  Decision ResolvedFile(std::string_view resolved_path) const;
   // Whether Command would allow and, for exec and file commands, some arguments could pass: `enabled` of guest-info.
   bool CouldPass(const Caller& caller, const CommandCall& call, bool runs_programs, bool opens_files) const;
 
@@ -83,6 +88,9 @@ class Decider {
 
 // `path` with `.`, empty components and a trailing slash removed; "" when it is not absolute or has a `..` or a NUL.
 std::string NormalPath(std::string_view path);
+
+// Whether the normal path `path` is strictly below the normal path `directory`.
+bool IsBelow(std::string_view path, std::string_view directory);
 
 // The command's refusal, as the host reads it (design, section 2):
 // `Command guest-exec has been disabled: policy rule 'default' in /etc/reeve/policy.yaml:3`

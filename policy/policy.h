@@ -103,6 +103,7 @@ struct FileDirectory {
   uint64_t max_file_bytes = 0;     // 0: no limit of its own
   bool follows_symlinks_within = false;
   bool allows_any_type = false;    // open: any file but a directory (decision C17)
+  std::string reason;
 };
 
 struct FilePathDeny {
@@ -133,8 +134,10 @@ struct PluginRules {
   std::optional<uint64_t> memory_bytes;
   std::optional<uint32_t> open_files;
   std::optional<uint32_t> tasks;
+  std::optional<uint64_t> file_bytes;   // UINT64_MAX: unlimited
   std::vector<std::string> capabilities;
-  std::vector<std::string> inherit;
+  std::vector<std::string> inherit;     // "mountinfo", "proc:loadavg", "state:fsfreeze", "listen:pam"
+  std::vector<std::string> namespaces;  // "host-net", "host-uts", "host-mounts"
   std::optional<uint32_t> idle_exit_ms;
   std::string settings_json;  // `settings:` as JSON text, handed to the plugin's configure()
 };
@@ -149,9 +152,10 @@ enum class BaseProfile : uint8_t { kMinimal, kStandard, kOpen };
 
 struct Policy {
   std::string name;
+  Origin default_origin;  // the `profile:` line (else line 1): where rule 'default' stands in a refusal
   BaseProfile profile = BaseProfile::kStandard;
   CommandRules commands;  // of the files; the profile's own follow in profile_commands
-  CommandRules profile_commands;
+  CommandRules profile_commands;  // also the commands that a rule under exec or files opens by itself
   std::vector<ChannelRules> channels;
   std::vector<ProgramRule> programs;
   std::vector<ProgramDeny> program_denies;

@@ -1,0 +1,350 @@
+#include "policy/decide.h"
+
+#include <algorithm>
+
+#include "policy/glob.h"
+#include "policy/matcher.h"
+
+namespace reeve::policy {
+namespace {
+
+constexpr char kAnyProgram[] = "*";
+
+// The path with `.`, `..` and empty components worked out as text, taken from `/`: for denials, which must catch a path
+// however it is written.
+std::string Collapsed(std::string_view path) {
+  std::vector<std::string_view> kept;
+  for (size_t begin = 0; begin < path.size();) {
+    const size_t slash = std::min(path.find('/', begin), path.size());
+    const std::string_view component = path.substr(begin, slash - begin);
+    begin = slash + 1;
+    if (component.empty() || component == ".") continue;
+    if (component != "..") {
+      kept.push_back(component);
+    } else if (!kept.empty()) {
+      kept.pop_back();
+    }
+  }
+  std::string collapsed;
+  for (std::string_view component : kept) collapsed.append("/").append(component);
+  return collapsed.empty() ? "/" : collapsed;
+}
+
+std::string_view BaseName(std::string_view path) { return path.substr(path.rfind('/') + 1); }
+
+Decision Allow(std::string rule, const Origin& origin, std::string reason, uint32_t index = Decision::kNoIndex) {
+  return {Verdict::kAllow, std::move(rule), origin, std::move(reason), index};
+}
+Decision Deny(std::string rule, const Origin& origin, std::string reason) {
+  return {Verdict::kDeny, std::move(rule), origin, std::move(reason), Decision::kNoIndex};
+}
+
+bool AppliesTo(const ChannelRules& rules, const Caller& caller) {
+  if (rules.name != caller.channel) return false;
+  if (rules.match_vsock_cid &&
+      (caller.peer_kind != Caller::PeerKind::kVsock || caller.peer_number != *rules.match_vsock_cid)) {
+    return false;
+  }
+  return !rules.match_unix_uid ||
+         (caller.peer_kind == Caller::PeerKind::kUnix && caller.peer_number == *rules.match_unix_uid);
+}
+
+// One section's answer for a name: its most specific allow and its most specific deny.
+struct SectionMatch {
+  const NamePattern* allow = nullptr;
+  const NamePattern* deny = nullptr;
+  std::string rule_prefix;
+};
+
+const NamePattern* MostSpecific(const std::vector<NamePattern>& patterns, std::string_view name) {
+  const NamePattern* best = nullptr;
+  for (const NamePattern& pattern : patterns) {
+    if (!MatchesName(pattern.pattern, name)) continue;
+    if (best == nullptr || NameSpecificity(pattern.pattern) > NameSpecificity(best->pattern)) best = &pattern;
+  }
+  return best;
+}
+
+SectionMatch MatchSection(const CommandRules& rules, std::string_view name, std::string rule_prefix) {
+  return {MostSpecific(rules.allow, name), MostSpecific(rules.deny, name), std::move(rule_prefix)};
+}
+
+bool IsMoreSpecific(const NamePattern& left, const NamePattern& right) {
+  return NameSpecificity(left.pattern) > NameSpecificity(right.pattern);
+}
+
+// `sections` go from the narrowest to the broadest. A deny stands unless a more specific allow is in the same section
+// or a narrower one; without any allow the answer is the default's.
+Decision DecideCommand(const std::vector<SectionMatch>& sections, const Origin& default_origin) {
+  const SectionMatch* granting = nullptr;
+  const NamePattern* best_allow = nullptr;
+  for (const SectionMatch& section : sections) {
+    if (section.allow != nullptr && (best_allow == nullptr || IsMoreSpecific(*section.allow, *best_allow))) {
+      best_allow = section.allow;
+      granting = &section;
+    }
+    if (section.deny != nullptr && (best_allow == nullptr || !IsMoreSpecific(*best_allow, *section.deny))) {
+      return Deny(section.rule_prefix + ".deny", section.deny->origin, "denied by '" + section.deny->pattern + "'");
+    }
+  }
+  if (best_allow == nullptr) return Deny("default", default_origin, "no rule allows it");
+  return Allow(granting->rule_prefix + ".allow", best_allow->origin, "allowed by '" + best_allow->pattern + "'");
+}
+
+bool HasNul(std::string_view text) { return text.find('\0') != std::string_view::npos; }
+
+bool IsEnvironmentKept(const ProgramRule& rule, const std::string& assignment) {
+  const size_t equals = assignment.find('=');
+  if (equals == std::string::npos || equals == 0) return false;
+  return std::ranges::find(rule.env_keep, assignment.substr(0, equals)) != rule.env_keep.end();
+}
+
+// Why the rest of the call, beside path and arguments, does not fit the rule; empty when it does.
+std::string MisfitBesideArguments(const ProgramRule& rule, const ProgramCall& call) {
+  if (call.has_env && !rule.inherits_environment) {
+    for (const std::string& assignment : call.env) {
+      if (!IsEnvironmentKept(rule, assignment)) return "an environment variable that env.keep does not list";
+    }
+  }
+  if (call.has_stdin && !rule.allows_stdin) return "input-data, which the rule does not allow";
+  if (call.has_stdin && rule.stdin_max_bytes != 0 && call.stdin_bytes > rule.stdin_max_bytes) {
+    return "more input-data than the rule allows";
+  }
+  return "";
+}
+
+bool HasNulAnywhere(const ProgramCall& call) {
+  return HasNul(call.path) || std::ranges::any_of(call.args, HasNul) || std::ranges::any_of(call.env, HasNul);
+}
+
+// A directory's globs on the path below it: one without `!` must match (if there are any), and none with.
+bool MatchesGlobs(const std::vector<std::string>& globs, std::string_view relative) {
+  bool has_including = false;
+  bool is_included = false;
+  for (const std::string& glob : globs) {
+    if (glob.starts_with('!')) {
+      if (MatchesPath(std::string_view(glob).substr(1), relative)) return false;
+    } else {
+      has_including = true;
+      is_included = is_included || MatchesPath(glob, relative);
+    }
+  }
+  return !has_including || is_included;
+}
+
+std::string_view Relative(std::string_view path, std::string_view directory) {
+  return path.substr(directory == "/" ? 1 : directory.size() + 1);
+}
+
+}  // namespace
+
+struct Decider::Compiled {
+  struct Rule {
+    std::vector<ArgumentListMatcher> alternatives;
+  };
+
+  const Policy* policy = nullptr;
+  std::vector<Rule> rules;                              // as Policy::programs
+  std::vector<std::optional<ArgumentMatcher>> deny_args;  // as Policy::program_denies
+
+  Result<Rule> CompileRule(const ProgramRule& rule);
+  bool MatchesArguments(size_t rule, const ProgramCall& call) const;
+  bool IsProgramDenied(size_t deny, const ProgramCall& call) const;
+  std::optional<Decision> DenyOfProgram(const ProgramCall& call) const;
+  std::optional<Decision> DenyOfFile(std::string_view collapsed_path) const;
+  std::string Misfit(size_t rule, const ProgramCall& call) const;
+  Decision DirectoryDecision(const std::string& path, FileAccessMask access) const;
+};
+
+Result<Decider::Compiled::Rule> Decider::Compiled::CompileRule(const ProgramRule& rule) {
+  Rule compiled;
+  for (const auto& alternative : rule.args) {
+    auto list = ArgumentListMatcher::Create(alternative);
+    if (!list) return Fail(list.error().Within("policy rule '" + rule.name + "' in " + rule.origin.ToString()));
+    compiled.alternatives.push_back(std::move(*list));
+  }
+  return compiled;
+}
+
+bool Decider::Compiled::MatchesArguments(size_t rule, const ProgramCall& call) const {
+  if (policy->programs[rule].allows_any_args) return true;
+  if (rules[rule].alternatives.empty()) return call.args.empty();
+  return std::ranges::any_of(rules[rule].alternatives,
+                             [&](const ArgumentListMatcher& list) { return list.Matches(call.args); });
+}
+
+// A name without a slash is searched in PATH later, so it is compared with the last component.
+bool Decider::Compiled::IsProgramDenied(size_t deny, const ProgramCall& call) const {
+  const ProgramDeny& rule = policy->program_denies[deny];
+  const bool is_bare_name = call.path.find('/') == std::string_view::npos;
+  const bool is_named = rule.run == kAnyProgram || Collapsed(call.path) == rule.run ||
+                        (is_bare_name && call.path == BaseName(rule.run));
+  if (!is_named || !deny_args[deny]) return is_named;
+  return std::ranges::any_of(call.args,
+                             [&](const std::string& arg) { return deny_args[deny]->MatchesAlsoOptions(arg); });
+}
+
+std::optional<Decision> Decider::Compiled::DenyOfProgram(const ProgramCall& call) const {
+  for (size_t i = 0; i < policy->program_denies.size(); i++) {
+    if (!IsProgramDenied(i, call)) continue;
+    return Deny("deny.exec", policy->program_denies[i].origin, "denied for everyone");
+  }
+  return std::nullopt;
+}
+
+std::optional<Decision> Decider::Compiled::DenyOfFile(std::string_view collapsed_path) const {
+  for (const FilePathDeny& deny : policy->file_denies) {
+    if (MatchesPath(deny.glob, collapsed_path)) {
+      return Deny("deny.files", deny.origin, "denied for everyone by '" + deny.glob + "'");
+    }
+  }
+  return std::nullopt;
+}
+
+std::string Decider::Compiled::Misfit(size_t rule, const ProgramCall& call) const {
+  if (!MatchesArguments(rule, call)) return "arguments that no alternative of the rule allows";
+  return MisfitBesideArguments(policy->programs[rule], call);
+}
+
+// Of the directories that hold the path those with the longest name decide.
+Decision Decider::Compiled::DirectoryDecision(const std::string& path, FileAccessMask access) const {
+  size_t longest = 0;
+  for (const FileDirectory& directory : policy->directories) {
+    if (IsBelow(path, directory.path)) longest = std::max(longest, directory.path.size());
+  }
+  Decision refusal = Deny("default", policy->default_origin, "no directory of the policy holds it");
+  for (size_t i = 0; i < policy->directories.size(); i++) {
+    const FileDirectory& directory = policy->directories[i];
+    if (directory.path.size() != longest || !IsBelow(path, directory.path)) continue;
+    if (!MatchesGlobs(directory.match, Relative(path, directory.path))) {
+      refusal = Deny(directory.id, directory.origin, "its name is outside of match");
+    } else if ((access & ~directory.access) != 0) {
+      refusal = Deny(directory.id, directory.origin, "access is not granted");
+    } else {
+      return Allow(directory.id, directory.origin, "granted by the directory", static_cast<uint32_t>(i));
+    }
+  }
+  return refusal;
+}
+
+Decider::Decider(std::unique_ptr<Compiled> compiled) : compiled_(std::move(compiled)) {}
+Decider::Decider(Decider&&) noexcept = default;
+Decider::~Decider() = default;
+
+Result<Decider> Decider::Create(const Policy& policy) {
+  auto compiled = std::make_unique<Compiled>();
+  compiled->policy = &policy;
+  for (const ProgramRule& rule : policy.programs) compiled->rules.push_back(REEVE_TRY(compiled->CompileRule(rule)));
+  for (const ProgramDeny& deny : policy.program_denies) {
+    std::optional<ArgumentMatcher>& argument = compiled->deny_args.emplace_back();
+    if (!deny.arg_any) continue;
+    auto matcher = ArgumentMatcher::Create(*deny.arg_any);
+    if (!matcher) return Fail(matcher.error().Within("policy rule 'deny.exec' in " + deny.origin.ToString()));
+    argument = std::move(*matcher);
+  }
+  return Decider(std::move(compiled));
+}
+
+const Policy& Decider::policy() const { return *compiled_->policy; }
+
+Decision Decider::Command(const Caller& caller, const CommandCall& call) const {
+  const Policy& policy = *compiled_->policy;
+  if (call.is_never_deniable) return Allow("never-deniable", policy.default_origin, "no policy can refuse it");
+  std::vector<SectionMatch> sections;
+  for (const ChannelRules& channel : policy.channels) {
+    if (!AppliesTo(channel, caller)) continue;
+    sections.push_back(MatchSection(channel.commands, call.command, "channels." + channel.name + ".commands"));
+  }
+  sections.push_back(MatchSection(policy.commands, call.command, "commands"));
+  sections.push_back(MatchSection(policy.profile_commands, call.command, "profile"));
+  return DecideCommand(sections, policy.default_origin);
+}
+
+Decision Decider::Program(const Caller&, const ProgramCall& call) const {
+  const Policy& policy = *compiled_->policy;
+  Decision refusal = Deny("default", policy.default_origin, "no rule runs it");
+  if (HasNulAnywhere(call)) {
+    refusal.reason = "a NUL byte";
+    return refusal;
+  }
+  if (std::optional<Decision> denied = compiled_->DenyOfProgram(call)) return *denied;
+  const std::string normal = NormalPath(call.path);
+  for (size_t i = 0; i < policy.programs.size(); i++) {
+    const ProgramRule& rule = policy.programs[i];
+    if (rule.run != kAnyProgram && (normal.empty() || normal != rule.run)) continue;
+    const std::string misfit = compiled_->Misfit(i, call);
+    if (misfit.empty()) return Allow(rule.name, rule.origin, rule.reason, static_cast<uint32_t>(i));
+    if (refusal.rule == "default") refusal = Deny(rule.name, rule.origin, misfit);
+  }
+  return refusal;
+}
+
+Decision Decider::File(const Caller&, const FileCall& call) const {
+  const Policy& policy = *compiled_->policy;
+  Decision refusal = Deny("default", policy.default_origin, "no directory of the policy holds it");
+  if (call.path.empty() || HasNul(call.path)) {
+    refusal.reason = "an empty path or a NUL byte";
+    return refusal;
+  }
+  const std::string collapsed = Collapsed(call.path);
+  if (std::optional<Decision> denied = compiled_->DenyOfFile(collapsed)) return *denied;
+  for (size_t i = 0; i < policy.directories.size(); i++) {
+    const FileDirectory& directory = policy.directories[i];
+    const bool is_unlimited = directory.allows_any_type && directory.path == "/" && directory.match.empty();
+    if (is_unlimited && policy.profile == BaseProfile::kOpen && (call.access & ~directory.access) == 0) {
+      return Allow(directory.id, directory.origin, "any file", static_cast<uint32_t>(i));
+    }
+  }
+  const std::string normal = NormalPath(call.path);
+  if (normal.empty()) {
+    refusal.reason = "its path is not absolute or has a `..`";
+    return refusal;
+  }
+  return compiled_->DirectoryDecision(normal, call.access);
+}
+
+Decision Decider::ResolvedProgram(const ProgramCall& call) const {
+  if (std::optional<Decision> denied = compiled_->DenyOfProgram(call)) return *denied;
+  return Allow("resolved", compiled_->policy->default_origin, "no denial names it");
+}
+
+Decision Decider::ResolvedFile(std::string_view resolved_path) const {
+  if (std::optional<Decision> denied = compiled_->DenyOfFile(Collapsed(resolved_path))) return *denied;
+  return Allow("resolved", compiled_->policy->default_origin, "no denial names it");
+}
+
+bool Decider::CouldPass(const Caller& caller, const CommandCall& call, bool runs_programs, bool opens_files) const {
+  const Policy& policy = *compiled_->policy;
+  if (!Command(caller, call).is_allowed()) return false;
+  return (!runs_programs || !policy.programs.empty()) && (!opens_files || !policy.directories.empty());
+}
+
+std::string NormalPath(std::string_view path) {
+  if (!path.starts_with('/') || HasNul(path)) return "";
+  std::string normal;
+  for (size_t begin = 1; begin <= path.size();) {
+    const size_t slash = std::min(path.find('/', begin), path.size());
+    const std::string_view component = path.substr(begin, slash - begin);
+    begin = slash + 1;
+    if (component == "..") return "";
+    if (!component.empty() && component != ".") normal.append("/").append(component);
+  }
+  return normal.empty() ? "/" : normal;
+}
+
+bool IsBelow(std::string_view path, std::string_view directory) {
+  if (directory == "/") return path.size() > 1 && path.starts_with('/');
+  return path.size() > directory.size() + 1 && path.starts_with(directory) && path[directory.size()] == '/';
+}
+
+std::string CommandRefusal(std::string_view command, const Decision& decision) {
+  return "Command " + std::string(command) + " has been disabled: policy rule '" + decision.rule + "' in " +
+         decision.origin.ToString();
+}
+
+std::string ArgumentRefusal(std::string_view command, std::string_view what, const Decision& decision) {
+  return std::string(command) + " refused: " + std::string(what) + " is not allowed by policy rule '" +
+         decision.rule + "' in " + decision.origin.ToString();
+}
+
+}  // namespace reeve::policy
