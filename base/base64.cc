@@ -18,36 +18,28 @@ const char* AsChars(Bytes bytes) {
 
 }  // namespace
 
-char* Base64Encoder::Room(size_t group_count) {
-  const size_t needed = group_count * kGroupChars + 1;  // modp_b64_encode ends its text with NUL
-  if (text_.size() < needed) text_.resize(needed);
-  return text_.data();
-}
-
-std::string_view Base64Encoder::Encode(Bytes piece) {
-  char* out = Room((waiting_count_ + piece.size()) / kGroupBytes);
+// modp_b64_encode ends what it writes with NUL: hence the one character more in Room.
+size_t Base64Encoder::Encode(Bytes piece, char* place) {
   size_t written = 0;
   if (waiting_count_ > 0) {
     const size_t taken = std::min(kGroupBytes - waiting_count_, piece.size());
     std::copy_n(piece.begin(), taken, waiting_ + waiting_count_);
     waiting_count_ += taken;
     piece = piece.subspan(taken);
-    if (waiting_count_ < kGroupBytes) return {};
-    written = modp_b64_encode(out, AsChars(waiting_), kGroupBytes);
-    waiting_count_ = 0;
+    if (waiting_count_ < kGroupBytes) return 0;
+    written = modp_b64_encode(place, AsChars(waiting_), kGroupBytes);
   }
   const size_t whole = piece.size() - piece.size() % kGroupBytes;
-  written += modp_b64_encode(out + written, AsChars(piece), whole);
+  written += modp_b64_encode(place + written, AsChars(piece), whole);
   waiting_count_ = piece.size() - whole;
   std::copy_n(piece.begin() + static_cast<std::ptrdiff_t>(whole), waiting_count_, waiting_);
-  return {out, written};
+  return written;
 }
 
-std::string_view Base64Encoder::Finish() {
-  char* out = Room(1);
-  const size_t written = modp_b64_encode(out, AsChars(waiting_), waiting_count_);
+size_t Base64Encoder::Finish(char* place) {
+  const size_t written = modp_b64_encode(place, AsChars(waiting_), waiting_count_);
   waiting_count_ = 0;
-  return {out, written};
+  return written;
 }
 
 Result<Bytes> Base64Decoder::Decode(std::string_view piece) {
@@ -109,8 +101,9 @@ bool Base64Decoder::DecodeGroups(std::string_view groups) {
 
 std::string Base64Encode(Bytes bytes) {
   Base64Encoder encoder;
-  std::string text(encoder.Encode(bytes));
-  text += encoder.Finish();
+  std::string text(Base64Encoder::Room(bytes.size()) + Base64Encoder::Room(0), '\0');
+  const size_t whole = encoder.Encode(bytes, text.data());
+  text.resize(whole + encoder.Finish(text.data() + whole));
   return text;
 }
 

@@ -8,27 +8,31 @@
 #include "base/result.h"
 
 // Base64 (RFC 4648, section 4) in pieces of any size, for values that are too large to stand in memory twice.
-// Not thread-safe. Both classes keep their buffer, which is as large as the largest piece they were given.
+// Not thread-safe.
 
 namespace reeve {
 
 class Base64Encoder {
  public:
-  // The text of what is complete so far; valid until the next call. Bytes that fill no group of three wait.
-  std::string_view Encode(Bytes piece);
-  // The text of what waits, with padding. The encoder can then be used for another value.
-  std::string_view Finish();
+  // How much room `Encode` needs for a piece of that size, whatever waits from before; `Finish` needs
+  // Room(0).
+  static constexpr size_t Room(size_t piece_bytes) { return (piece_bytes + 4) / 3 * 4 + 1; }
+  // The largest piece for which that much room is enough. REQUIRES: room_chars >= Room(0).
+  static constexpr size_t PieceFor(size_t room_chars) { return (room_chars - 1) / 4 * 3 - 2; }
+
+  // Writes the text of what is complete so far to `place`; returns its length. Bytes that fill no group of
+  // three wait.
+  size_t Encode(Bytes piece, char* place);
+  // Writes the text of what waits, with padding. The encoder can then be used for another value.
+  size_t Finish(char* place);
 
  private:
-  char* Room(size_t group_count);
-
-  std::string text_;
   uint8_t waiting_[3] = {};
   size_t waiting_count_ = 0;
 };
 
-// Takes what hosts send: CR and LF anywhere, and the last group must be whole (`=` included) and must end the
-// value.
+// Keeps a buffer as large as the largest piece it was given. Takes what hosts send: CR and LF anywhere, and
+// the last group must be whole (`=` included) and must end the value.
 class Base64Decoder {
  public:
   // qemu-ga's text for whatever is wrong with a value.

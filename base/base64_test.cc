@@ -17,9 +17,11 @@ std::string RandomBytes(size_t count, uint32_t seed) {
 std::string EncodeInPieces(std::string_view bytes, size_t piece_bytes) {
   Base64Encoder encoder;
   std::string text;
-  for (size_t at = 0; at < bytes.size(); at += piece_bytes)
-    text += encoder.Encode(AsBytes(bytes.substr(at, piece_bytes)));
-  text += encoder.Finish();
+  std::string place(Base64Encoder::Room(piece_bytes), '#');
+  for (size_t at = 0; at < bytes.size(); at += piece_bytes) {
+    text += place.substr(0, encoder.Encode(AsBytes(bytes.substr(at, piece_bytes)), place.data()));
+  }
+  text += place.substr(0, encoder.Finish(place.data()));
   return text;
 }
 
@@ -54,9 +56,24 @@ TEST(Base64Test, PieceSizeChangesNothing) {
 TEST(Base64Test, EncoderIsReadyForTheNextValueAfterFinish) {
   Base64Encoder encoder;
   for (int i = 0; i < 2; ++i) {
-    std::string text(encoder.Encode(AsBytes("fooba")));
-    text += encoder.Finish();
-    EXPECT_EQ(text, "Zm9vYmE=");
+    char place[Base64Encoder::Room(5) + Base64Encoder::Room(0)];
+    const size_t whole = encoder.Encode(AsBytes("fooba"), place);
+    EXPECT_EQ(std::string_view(place, whole + encoder.Finish(place + whole)), "Zm9vYmE=");
+  }
+}
+
+TEST(Base64Test, RoomIsEnoughForTheWorstWaitingBytesAndItsNul) {
+  for (size_t piece = 0; piece < 20; ++piece) {
+    Base64Encoder encoder;
+    std::string place(Base64Encoder::Room(2) + Base64Encoder::Room(piece), '#');
+    encoder.Encode(AsBytes("ab"), place.data());
+    const size_t written = encoder.Encode(AsBytes(std::string(piece, 'x')), place.data());
+    EXPECT_LT(written, Base64Encoder::Room(piece));
+    EXPECT_EQ(written, (piece + 2) / 3 * 4);
+  }
+  for (size_t room = Base64Encoder::Room(0); room < 100; ++room) {
+    EXPECT_LE(Base64Encoder::Room(Base64Encoder::PieceFor(room)), room);
+    EXPECT_GT(Base64Encoder::Room(Base64Encoder::PieceFor(room) + 1), room);
   }
 }
 
