@@ -48,7 +48,7 @@ enum class Type : uint16_t {
   // warden -> worker
   kLoad = 40,           // checked from outside: load the plugin
   kServe = 41,          // checked again: serve the core
-  kPathOpened = 42,     // + descriptor
+  kPathOpened = 42,     // PathOpened + descriptor
   kProgramStarted = 43, // ProgramStarted + descriptors as asked for: status, then stdin, stdout, stderr where wanted
   kRefused = 44,        // Refused + text: the answer to kOpenPath, kRunProgram or kSignalProgram
   kProgramSignalled = 45,
@@ -133,6 +133,10 @@ struct OpenPath {
 // What a worker may ask of an open file. The warden adds O_CLOEXEC, O_NOCTTY and O_NONBLOCK itself.
 inline constexpr uint32_t kOpenTruncate = 1u << 0;
 inline constexpr uint32_t kOpenAppend = 1u << 1;
+
+struct PathOpened {
+  uint64_t max_file_bytes = 0;  // the file may not grow beyond this; 0: no limit of its rule's own
+};
 
 struct ProgramWords {
   uint32_t bytes = 0;  // argv then env, each word ended by NUL
