@@ -29,6 +29,7 @@ struct Refusal {
 
 struct Opened {
   int fd = -1;  // yours; -1: `refusal` says why
+  uint64_t max_file_bytes = 0;  // the size that policy lets the file grow to; 0: no limit
   Refusal refusal;
 };
 
@@ -191,8 +192,14 @@ class Agent {
   }
 
   // The callbacks below are noexcept: an exception out of a plugin's callback ends its process, never the agent's loop.
-  static void HandleOpened(void* context, int32_t fd, int32_t error_number, reeve_str text) noexcept {
-    (*TakeBack<OnOpened>(context))(Opened{fd, {error_number, std::string(ViewOf(text))}});
+  static void HandleOpened(void* context, const reeve_opened* opened, int32_t error_number, reeve_str text) noexcept {
+    Opened result;
+    if (opened != nullptr) {
+      result.fd = opened->fd;
+      result.max_file_bytes = opened->max_file_bytes;
+    }
+    result.refusal = {error_number, std::string(ViewOf(text))};
+    (*TakeBack<OnOpened>(context))(std::move(result));
   }
   static void HandleStarted(void* context, const reeve_started* started, int32_t error_number,
                             reeve_str text) noexcept {

@@ -201,9 +201,16 @@ REEVE_EXPORT int32_t reeve_plugin_query(const reeve_agent *agent, const reeve_de
 #define REEVE_OPEN_TRUNCATE 1u
 #define REEVE_OPEN_APPEND 2u
 
-/* [main] The answer, once. `fd` >= 0: open, non-blocking, close-on-exec, and yours. Else -1, an errno or 0, and a text
- * (lent): "/etc/shadow: Permission denied (policy rule ...)". Answers come within 5 s, also from a dead mount. */
-typedef void (*reeve_on_opened)(void *context, int32_t fd, int32_t error_number, reeve_str error_text);
+typedef struct reeve_opened {
+  uint32_t struct_size;
+  int32_t fd; /* non-blocking, close-on-exec, and yours */
+  uint64_t max_file_bytes; /* the size that policy lets the file grow to; 0: no limit. The plugin sees to it. */
+} reeve_opened;
+
+/* [main] The answer, once. `opened` is lent, NULL when it was not opened: then an errno or 0, and a text (lent):
+ * "/etc/shadow: Permission denied (policy rule ...)". Answers come within 5 s, also from a dead mount. */
+typedef void (*reeve_on_opened)(void *context, const reeve_opened *opened, int32_t error_number,
+                                reeve_str error_text);
 
 typedef struct reeve_agent_files {
   uint32_t struct_size;
