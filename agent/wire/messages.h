@@ -57,11 +57,13 @@ enum class Type : uint16_t {
   kRequest = 50,        // Request: a piece of a request stands in the ring
   kCancel = 51,         // the deadline of header.request_id has come
   kConsumed = 52,       // Consumed: credit only, both directions
+  kSettled = 53,        // Settled: what became of the reply of header.request_id, when kWantSettled asked for it
   // worker -> core
   kReply = 60,          // ReplyPiece: a piece of a reply stands in the ring
   kReplyEnd = 61,       // ReplyEnd + text
   kHold = 62,           // Hold: how much state the plugin holds; a worker that holds any does not idle out
   kLogLine = 63,        // LogLine + text, rate-limited by the receiver
+  kWantSettled = 64,    // before the kReplyEnd of header.request_id: kSettled is wanted
 };
 
 struct Header {
@@ -182,6 +184,11 @@ struct Refused {
   uint32_t text_bytes = 0;
 };
 
+// A piece at this offset stands in the packet itself, behind its struct, and not in the ring. Short requests and
+// replies travel so: one packet, no page of the ring touched (bench/ring_bench.cc).
+inline constexpr uint32_t kInlineOffset = UINT32_MAX;
+inline constexpr uint32_t kMaxInlineBytes = 4096;
+
 struct Request {
   uint32_t command = 0;  // index into the plugin's commands
   uint32_t channel = 0;
@@ -201,13 +208,18 @@ struct ReplyPiece {
 
 struct ReplyEnd {
   int32_t status = 0;  // REEVE_OK or an error of plugin-api
-  uint32_t text_bytes = 0;
-  uint64_t total_bytes = 0;  // of all pieces of this reply
+  uint32_t text_bytes = 0;   // of the error's text; with status 0 of the reply's last bytes, which stand in the packet
+  uint64_t total_bytes = 0;  // of all pieces of this reply, those last bytes among them
   uint64_t consumed = 0;
 };
 
 struct Consumed {
   uint64_t consumed = 0;  // bytes of the ring that the receiver has copied out since the start, all pieces together
+};
+
+struct Settled {
+  uint32_t was_sent = 0;  // 1: handed to the host's transport; 0: dropped
+  uint32_t reserved = 0;
 };
 
 struct Hold {
@@ -224,5 +236,6 @@ static_assert(sizeof(WorkerStarted) == 16 && sizeof(WorkerEnded) == 16 && sizeof
 static_assert(sizeof(OpenPath) == 16 && sizeof(ProgramWords) == 8 && sizeof(RunProgram) == 24);
 static_assert(sizeof(SignalProgram) == 16 && sizeof(ProgramStarted) == 16 && sizeof(Refused) == 8);
 static_assert(sizeof(Request) == 40 && sizeof(ReplyPiece) == 16 && sizeof(ReplyEnd) == 24);
+static_assert(sizeof(Settled) == 8 && sizeof(Hold) == 8 && sizeof(LogLine) == 8 && sizeof(Consumed) == 8);
 
 }  // namespace reeve::wire
