@@ -47,6 +47,9 @@ if(REEVE_FUZZ)
   target_compile_options(reeve_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
+# All that is installed and no test: what ./run.sh builds.
+add_custom_target(reeve_product)
+
 function(_reeve_link target scope)
   cmake_parse_arguments(PARSE_ARGV 2 arg "" "" "DEPENDS;LIBRARIES")
   target_link_libraries(${target} ${scope} ${arg_DEPENDS} ${arg_LIBRARIES})
@@ -71,6 +74,9 @@ function(reeve_executable name)
     install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/reeve)
   elseif(arg_INSTALL)
     install(TARGETS ${name} RUNTIME DESTINATION ${arg_INSTALL})
+  endif()
+  if(arg_INSTALL)
+    add_dependencies(reeve_product ${name})
   endif()
 endfunction()
 
@@ -102,6 +108,7 @@ function(reeve_plugin name)
   configure_file(${arg_MANIFEST} ${CMAKE_BINARY_DIR}/plugins/${name}.plugin.yaml COPYONLY)
   install(TARGETS ${name}-plugin LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/reeve/plugins)
   install(FILES ${arg_MANIFEST} DESTINATION ${CMAKE_INSTALL_LIBDIR}/reeve/plugins)
+  add_dependencies(reeve_product ${name}-plugin)
 endfunction()
 
 function(reeve_fuzzer name)
