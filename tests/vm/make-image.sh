@@ -22,6 +22,7 @@ recipe_hash() { (cd "$here" && cat make-image.sh guest/* | sha256sum | cut -c1-1
 
 # The mirror that apt uses for this suite.
 mirror() {
+  # shellcheck disable=SC2016
   apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' |
     awk -v suite="$suite" '$1 == suite {print $2; exit}'
 }
@@ -81,7 +82,6 @@ fill_repository() {
 }
 
 configure_guest() {
-  local file
   echo 'reeve-guest' >"$root/etc/hostname"
   echo 'LABEL=root / ext4 rw,relatime 0 1' >"$root/etc/fstab"
   echo 'deb [trusted=yes] file:/var/lib/reeve-test-repository ./' >"$root/etc/apt/sources.list"
@@ -90,7 +90,6 @@ configure_guest() {
   in_root systemctl --quiet enable reeve-test-shell.service
   in_root systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer dpkg-db-backup.timer \
     e2scrub_reap.service getty@tty1.service systemd-random-seed.service systemd-pstore.service
-  # shellcheck disable=SC2016
   in_root apt-get update -q
 }
 
