@@ -1,0 +1,249 @@
+#include <algorithm>
+
+#include "policy/glob.h"
+#include "policy/matcher.h"
+#include "policy/parse_sections.h"
+
+namespace reeve::policy {
+namespace {
+
+// More than this of one stream is never kept (qemu-ga's cap).
+constexpr uint64_t kMaxOutputBytes = 16 << 20;
+constexpr uint64_t kMaxStdinBytes = 48 << 20;
+// A rule that says nothing: long enough for a package installation, short enough that nothing hangs for ever.
+constexpr uint32_t kDefaultTimeoutMs = 10 * 60 * 1000;
+
+const std::vector<std::string> kConfinementWords = {"unconfined", "service"};
+constexpr Confinement kConfinements[] = {Confinement::kUnconfined, Confinement::kService};
+
+// Programs whose arguments are programs again: whoever may choose those may run anything.
+const std::vector<std::string> kRunners = {
+    "sh",   "bash", "dash", "ash",   "zsh",  "ksh",  "busybox", "env",  "sudo", "su",     "doas",        "xargs",
+    "find", "tar",  "awk",  "gawk",  "mawk", "sed",  "perl",    "ruby", "lua",  "python", "python3",     "php",
+    "node", "ssh",  "nice", "nohup", "time", "vim",  "vi",      "less", "man",  "gdb",    "systemd-run", "chroot",
+    "ld.so"};
+
+bool IsRunner(const std::string& path) {
+  return std::ranges::find(kRunners, path.substr(path.rfind('/') + 1)) != kRunners.end();
+}
+
+bool IsVariableName(std::string_view name) {
+  if (name.empty() || (name[0] >= '0' && name[0] <= '9')) return false;
+  return std::ranges::all_of(name, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+  });
+}
+
+// Variables by which a host could make a program load or run something of its own.
+bool IsDangerousVariable(std::string_view name) {
+  static const std::vector<std::string> names = {
+      "LD_*",   "PYTHON*", "PERL*",       "RUBY*",       "BASH_*", "ENV",     "IFS",      "GCONV_PATH", "PATH",
+      "SHELL*", "NODE_*",  "GIO_MODULE*", "LOCPATH",     "NLSPATH", "PAGER",   "EDITOR",   "VISUAL",     "TMPDIR",
+      "HOME",   "GIT_*",   "MALLOC_*",    "GLIBC_TUNABLES", "CLASSPATH", "JAVA_TOOL_OPTIONS"};
+  return std::ranges::any_of(names, [&](const std::string& pattern) { return MatchesName(pattern, name); });
+}
+
+void CheckVariable(SchemaReader& reader, const YamlNode& node, const std::string& name) {
+  if (!IsVariableName(name)) reader.Error(node, "'" + name + "' is no name of an environment variable");
+}
+
+void ReadEnvironment(SchemaReader& reader, const YamlNode& node, ProgramRule& rule) {
+  if (node.kind == YamlNode::Kind::kScalar) {
+    rule.inherits_environment = reader.Word(node, "env", {"inherit"}).has_value();
+    return;
+  }
+  if (!reader.CheckMap(node, "env", {{"keep", "set"}, {}})) return;
+  if (const YamlNode* keep = SchemaReader::Find(node, "keep"); keep != nullptr && reader.CheckList(*keep, "env.keep")) {
+    for (const YamlNode& item : keep->items) {
+      const auto name = reader.Text(item, "an entry of env.keep");
+      if (!name) continue;
+      CheckVariable(reader, item, *name);
+      if (IsDangerousVariable(*name)) reader.Error(item, "'" + *name + "' may not come from the host; set it in env.set");
+      rule.env_keep.push_back(*name);
+    }
+  }
+  if (const YamlNode* set = SchemaReader::Find(node, "set"); set != nullptr && reader.CheckNamedMap(*set, "env.set")) {
+    for (const auto& [key, value] : set->entries) {
+      CheckVariable(reader, key, key.text);
+      if (const auto text = reader.Text(value, "env.set." + key.text)) rule.env_set[key.text] = *text;
+    }
+  }
+}
+
+void ReadStdin(SchemaReader& reader, const YamlNode& node, ProgramRule& rule) {
+  if (node.kind == YamlNode::Kind::kScalar) {
+    rule.allows_stdin = reader.Bool(node, "stdin").value_or(false);
+    return;
+  }
+  if (!reader.CheckMap(node, "stdin", {{"max"}, {"secret"}})) return;
+  const YamlNode* max = reader.Require(node, "max", "stdin");
+  if (max == nullptr) return;
+  const auto bytes = reader.Size(*max, "max");
+  if (bytes && (*bytes == 0 || *bytes > kMaxStdinBytes)) reader.Error(*max, "max of stdin must be from 1 B to 48 MiB");
+  rule.allows_stdin = true;
+  rule.stdin_max_bytes = static_cast<uint32_t>(std::min(bytes.value_or(0), kMaxStdinBytes));
+}
+
+std::vector<Matcher> ReadAlternative(SchemaReader& reader, const YamlNode& node) {
+  std::vector<Matcher> matchers;
+  if (node.kind != YamlNode::Kind::kList) {
+    reader.Error(node, "args must be a list of alternatives, each a list of matchers: [[{literal: a}], ...]");
+    return matchers;
+  }
+  for (const YamlNode& item : node.items) {
+    std::optional<Matcher> matcher = ReadMatcher(reader, item);
+    if (!matcher) continue;
+    if (matcher->kind == Matcher::Kind::kRepeat && &item != &node.items.back()) {
+      reader.Error(item, "repeat must stand last in its alternative");
+    }
+    matchers.push_back(std::move(*matcher));
+  }
+  return matchers;
+}
+
+void ReadArguments(SchemaReader& reader, const YamlNode& node, ProgramRule& rule) {
+  if (node.kind == YamlNode::Kind::kScalar) {
+    rule.allows_any_args = reader.Word(node, "args", {"any"}).has_value();
+    return;
+  }
+  if (!reader.CheckList(node, "args")) return;
+  for (const YamlNode& item : node.items) rule.args.push_back(ReadAlternative(reader, item));
+}
+
+void ReadRun(SchemaReader& reader, const YamlNode& node, ProgramRule& rule) {
+  const auto text = reader.Text(node, "run");
+  if (!text) return;
+  rule.run = *text;
+  if (rule.run != "*") rule.run = reader.Path(node, "run").value_or("");
+}
+
+void ReadTimeout(SchemaReader& reader, const YamlNode& node, ProgramRule& rule) {
+  rule.timeout_ms = node.text == "none" ? 0 : reader.Duration(node, "timeout").value_or(kDefaultTimeoutMs);
+}
+
+bool HasAny(const Matcher& matcher) {
+  return matcher.kind == Matcher::Kind::kAny || std::ranges::any_of(matcher.of, HasAny);
+}
+
+// What in the rule needs a written reason, or "".
+std::string DangerOf(const ProgramRule& rule) {
+  if (rule.run == "*") return "run: \"*\"";
+  if (rule.confine == Confinement::kUnconfined) return "confine: unconfined";
+  if (rule.allows_any_args) return "args: any";
+  if (rule.inherits_environment) return "env: inherit";
+  for (const auto& alternative : rule.args) {
+    if (std::ranges::any_of(alternative, HasAny)) return "an argument that may be anything";
+  }
+  if (IsRunner(rule.run) && !rule.args.empty()) return "run: " + rule.run + ", which runs what its arguments say,";
+  return "";
+}
+
+void ReadRuleKeys(SchemaReader& reader, const YamlNode& node, ProgramRule& rule) {
+  const auto find = [&](const char* key) { return SchemaReader::Find(node, key); };
+  if (const YamlNode* run = reader.Require(node, "run", "a rule")) ReadRun(reader, *run, rule);
+  if (const YamlNode* args = find("args")) ReadArguments(reader, *args, rule);
+  if (const YamlNode* as = find("as")) rule.as = ReadUser(reader, *as, "as");
+  if (const YamlNode* confine = find("confine")) {
+    const auto word = reader.Word(*confine, "confine", kConfinementWords, {"admin", "readonly", "sandboxed", "hook"});
+    if (word) rule.confine = kConfinements[*word];
+  }
+  if (const YamlNode* timeout = find("timeout")) ReadTimeout(reader, *timeout, rule);
+  if (const YamlNode* output = find("output")) {
+    rule.output_bytes = reader.Size(*output, "output").value_or(0);
+    if (rule.output_bytes > kMaxOutputBytes) reader.Error(*output, "output must be at most 16 MiB");
+  }
+  if (const YamlNode* input = find("stdin")) ReadStdin(reader, *input, rule);
+  if (const YamlNode* env = find("env")) ReadEnvironment(reader, *env, rule);
+  if (const YamlNode* reason = find("reason")) rule.reason = reader.Text(*reason, "reason").value_or("");
+}
+
+void ReadRule(SchemaReader& reader, const YamlNode& key, const YamlNode& node, Policy& policy) {
+  const MapSchema schema = {{"run", "args", "as", "confine", "timeout", "output", "stdin", "env", "reason"},
+                            {"rate", "when", "pin"}};
+  if (!reader.CheckMap(node, "rule '" + key.text + "'", schema)) return;
+  ProgramRule rule;
+  rule.name = key.text;
+  rule.origin = OriginOf(reader, key);
+  rule.as.name = "root";
+  rule.timeout_ms = kDefaultTimeoutMs;
+  ReadRuleKeys(reader, node, rule);
+  const std::string danger = DangerOf(rule);
+  if (!danger.empty() && rule.reason.empty()) reader.Error(key, danger + " needs a 'reason'");
+  policy.programs.push_back(std::move(rule));
+}
+
+void ReadDeniedProgram(SchemaReader& reader, const YamlNode& node, Policy& policy) {
+  if (!reader.CheckMap(node, "an entry of deny.exec", {{"run", "arg-any"}, {}})) return;
+  ProgramRule rule;
+  if (const YamlNode* run = reader.Require(node, "run", "an entry of deny.exec")) ReadRun(reader, *run, rule);
+  ProgramDeny deny;
+  deny.run = rule.run;
+  deny.origin = OriginOf(reader, node);
+  if (const YamlNode* argument = SchemaReader::Find(node, "arg-any")) {
+    deny.arg_any = ReadMatcher(reader, *argument);
+    if (deny.arg_any && deny.arg_any->kind == Matcher::Kind::kRepeat) {
+      reader.Error(*argument, "arg-any is about one argument; repeat has no meaning here");
+    }
+  }
+  policy.program_denies.push_back(std::move(deny));
+}
+
+void ReadDeniedFile(SchemaReader& reader, const YamlNode& node, Policy& policy) {
+  const auto glob = reader.Text(node, "an entry of deny.files");
+  if (!glob) return;
+  const Status status = CheckPathPattern(*glob);
+  if (!glob->starts_with('/') || !status) {
+    reader.Error(node, "an entry of deny.files must be an absolute path or pattern" +
+                           (status ? "" : ": " + status.error().message()));
+    return;
+  }
+  policy.file_denies.push_back({*glob, OriginOf(reader, node)});
+}
+
+void ReadDeniedPlugin(SchemaReader& reader, const YamlNode& node, Policy& policy) {
+  const auto name = reader.Text(node, "an entry of deny.plugins");
+  if (!name) return;
+  auto found = std::ranges::find(policy.plugins, *name, &PluginRules::name);
+  if (found == policy.plugins.end()) {
+    found = policy.plugins.insert(policy.plugins.end(), PluginRules());
+    found->name = *name;
+  }
+  found->origin = OriginOf(reader, node);
+  found->is_enabled = false;
+}
+
+}  // namespace
+
+Origin OriginOf(const SchemaReader& reader, const YamlNode& node) { return {reader.file(), node.line}; }
+
+RunAs ReadUser(SchemaReader& reader, const YamlNode& node, const std::string& what) {
+  RunAs as;
+  as.name = reader.Text(node, what).value_or("root");
+  if (!IsUserName(as.name)) reader.Error(node, what + " must be the name of a user, not '" + as.name + "'");
+  return as;
+}
+
+void ReadExec(SchemaReader& reader, const YamlNode& node, Policy& policy) {
+  if (!reader.CheckMap(node, "exec", {{"rules"}, {}})) return;
+  const YamlNode* rules = SchemaReader::Find(node, "rules");
+  if (rules == nullptr || !reader.CheckNamedMap(*rules, "exec.rules")) return;
+  std::vector<ProgramRule> of_profile = std::exchange(policy.programs, {});
+  for (const auto& [key, value] : rules->entries) {
+    if (value.kind != YamlNode::Kind::kNull) ReadRule(reader, key, value, policy);
+  }
+  policy.programs.insert(policy.programs.end(), of_profile.begin(), of_profile.end());
+}
+
+void ReadDeny(SchemaReader& reader, const YamlNode& node, Policy& policy) {
+  if (!reader.CheckMap(node, "deny", {{"exec", "files", "plugins"}, {}})) return;
+  const auto each = [&](const char* key, auto read) {
+    const YamlNode* list = SchemaReader::Find(node, key);
+    if (list == nullptr || !reader.CheckList(*list, std::string("deny.") + key)) return;
+    for (const YamlNode& item : list->items) read(reader, item, policy);
+  };
+  each("exec", ReadDeniedProgram);
+  each("files", ReadDeniedFile);
+  each("plugins", ReadDeniedPlugin);
+}
+
+}  // namespace reeve::policy
