@@ -22,7 +22,7 @@ inline constexpr int kPolicyFd = 6;          // sealed memfd: the compiled confi
 inline constexpr int kFirstInheritedFd = 10;  // profile.inherited[i] stands at kFirstInheritedFd + i
 inline constexpr int kFirstExtraFd = 64;      // the plan's own further descriptors (the core's listeners) from here
 
-// The plugin's file in a private root.
+// The plugin's file in a private root, or below slave_mount_directory.
 inline constexpr const char* kPluginPath = "/plugin.so";
 
 // `fd` of the warden (lent) becomes `number` in the child. 0, 1 are /dev/null unless placed; 2 should be the log pipe.

@@ -33,7 +33,7 @@ struct ExpectedProcess {
   std::vector<std::string> shared_namespaces;
 };
 
-// What `profile` plans for `stage`. `fds` are all planned numbers (0, 1, 2 are added). Filters that this process itself
+// What `profile` plans for `stage`. `fds` are the plan's numbers; 0, 1, 2 and the inherited ones are added. Filters that this process itself
 // carries (a container's) are counted in, as the child inherits them.
 Result<ExpectedProcess> Expect(const policy::SandboxProfile& profile, Stage stage, std::vector<int> fds);
 

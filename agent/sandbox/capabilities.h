@@ -1,0 +1,39 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <span>
+
+#include "base/result.h"
+
+// Capability sets, securebits and user ids of this thread. Sets are bit masks: bit n is capability n. Decision R7 says
+// in which order a child calls these, and why no other order works.
+
+namespace reeve::sandbox {
+
+struct CapabilitySets {
+  uint64_t effective = 0;
+  uint64_t permitted = 0;
+  uint64_t inheritable = 0;
+};
+
+Result<CapabilitySets> ReadCapabilities();
+Status WriteCapabilities(const CapabilitySets& sets);
+
+// The inheritable set becomes `wanted`, the others stay.
+Status SetInheritable(uint64_t wanted);
+// The ambient set becomes exactly `wanted`. REQUIRES: wanted is permitted and inheritable.
+Status SetAmbient(uint64_t wanted);
+// Nothing can be gained by exec any more. Needs CAP_SETPCAP.
+Status DropBoundingSet();
+// Root's number means nothing any more, and nobody can change that. Needs CAP_SETPCAP.
+Status LockSecurebits();
+// Real, effective, saved ids and the supplementary groups, all at once.
+Status BecomeUser(uid_t uid, gid_t gid, std::span<const gid_t> groups);
+// Fails if this process can become root again.
+Status AssertNotRootAgain();
+// Ambient and inheritable set become empty (after exec).
+Status ClearInheritedCapabilities();
+
+}  // namespace reeve::sandbox

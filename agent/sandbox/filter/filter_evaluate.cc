@@ -1,0 +1,190 @@
+#include "agent/sandbox/filter/filter_evaluate.h"
+
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <random>
+
+namespace reeve::sandbox {
+namespace {
+
+constexpr uint32_t kX32Bit = 0x40000000;
+constexpr uint32_t kForeign[] = {AUDIT_ARCH_I386, AUDIT_ARCH_AARCH64};
+// Vectors for a call that no rule tests, whose verdict no argument may change.
+constexpr uint32_t kVectorsPerPlainCall = 32;
+// The proof must be the same each time.
+constexpr uint32_t kSeed = 20260101;
+
+using Arguments = std::array<uint64_t, 6>;
+
+class Machine {
+ public:
+  Machine(std::span<const sock_filter> program, const seccomp_data& call) : program_(program) {
+    std::memcpy(words_.data(), &call, sizeof call);
+  }
+
+  Result<uint32_t> Run() {
+    // Jumps go forward only, so each turn gets nearer to the end.
+    for (size_t at = 0; at < program_.size();) {
+      const sock_filter& now = program_[at];
+      if (now.code == (BPF_RET | BPF_K)) return now.k;
+      if (BPF_CLASS(now.code) == BPF_JMP) {
+        at += 1 + REEVE_TRY(Jump(now));
+      } else {
+        REEVE_TRY(Compute(now));
+        ++at;
+      }
+    }
+    return Fail(Code::kInvalidArgument, "the filter ends without a verdict");
+  }
+
+ private:
+  Status Compute(const sock_filter& now) {
+    switch (now.code) {
+      case BPF_LD | BPF_W | BPF_ABS:
+        if (now.k % 4 != 0 || now.k / 4 >= words_.size()) break;
+        accumulator_ = words_[now.k / 4];
+        return {};
+      case BPF_ALU | BPF_AND | BPF_K: accumulator_ &= now.k; return {};
+      default: break;
+    }
+    return Fail(Code::kInvalidArgument, "the filter has an instruction that seccomp does not know");
+  }
+
+  Result<size_t> Jump(const sock_filter& now) {
+    switch (now.code) {
+      case BPF_JMP | BPF_JA: return now.k;
+      case BPF_JMP | BPF_JEQ | BPF_K: return accumulator_ == now.k ? now.jt : now.jf;
+      case BPF_JMP | BPF_JGT | BPF_K: return accumulator_ > now.k ? now.jt : now.jf;
+      case BPF_JMP | BPF_JGE | BPF_K: return accumulator_ >= now.k ? now.jt : now.jf;
+      case BPF_JMP | BPF_JSET | BPF_K: return (accumulator_ & now.k) != 0 ? now.jt : now.jf;
+      default: return Fail(Code::kInvalidArgument, "the filter has a jump that seccomp does not know");
+    }
+  }
+
+  std::span<const sock_filter> program_;
+  std::array<uint32_t, sizeof(seccomp_data) / 4> words_{};
+  uint32_t accumulator_ = 0;
+};
+
+uint32_t ReturnFor(const Action& action) {
+  switch (action.verdict) {
+    case Verdict::kAllow: return SECCOMP_RET_ALLOW;
+    case Verdict::kRefuse: return SECCOMP_RET_ERRNO | action.error;
+    case Verdict::kKill: return SECCOMP_RET_KILL_PROCESS;
+  }
+  return SECCOMP_RET_KILL_PROCESS;
+}
+
+std::vector<sock_filter> Instructions(Bytes program) {
+  std::vector<sock_filter> instructions(program.size() / sizeof(sock_filter));
+  std::memcpy(instructions.data(), program.data(), instructions.size() * sizeof(sock_filter));
+  return instructions;
+}
+
+// Compares one program with one table.
+class Prover {
+ public:
+  Prover(std::vector<sock_filter> program, const FilterTable& table) : program_(std::move(program)), table_(table) {}
+
+  Status Prove(int number, uint32_t vectors) {
+    std::vector<CallRule> rules;
+    for (const CallRule& rule : table_.rules) {
+      if (rule.number == number) rules.push_back(rule);
+    }
+    const FilterTable one{table_.otherwise, rules};
+    const bool is_tested = std::any_of(rules.begin(), rules.end(), [](const CallRule& r) { return !r.tests.empty(); });
+    for (uint32_t i = 0; i < (is_tested ? vectors : kVectorsPerPlainCall); ++i) {
+      const Arguments arguments = Draw(rules);
+      REEVE_TRY(Compare(AUDIT_ARCH_X86_64, static_cast<uint32_t>(number), arguments,
+                        ReturnFor(Judge(one, number, arguments))));
+      if (i >= kVectorsPerPlainCall) continue;
+      REEVE_TRY(Compare(AUDIT_ARCH_X86_64, static_cast<uint32_t>(number) | kX32Bit, arguments, SECCOMP_RET_KILL_PROCESS));
+      for (const uint32_t foreign : kForeign) {
+        REEVE_TRY(Compare(foreign, static_cast<uint32_t>(number), arguments, SECCOMP_RET_KILL_PROCESS));
+      }
+    }
+    return {};
+  }
+
+  uint64_t compared() const { return compared_; }
+
+ private:
+  Status Compare(uint32_t architecture, uint32_t number, const Arguments& arguments, uint32_t planned) {
+    seccomp_data call{};
+    call.nr = static_cast<int>(number);
+    call.arch = architecture;
+    std::copy(arguments.begin(), arguments.end(), call.args);
+    const uint32_t is = REEVE_TRY(Machine(program_, call).Run());
+    ++compared_;
+    if (is == planned) return {};
+    return Fail(Code::kInvalidArgument, Describe(architecture, number, arguments) + " is judged " + std::to_string(is) +
+                                            " by the filter and " + std::to_string(planned) + " by its table");
+  }
+
+  static std::string Describe(uint32_t architecture, uint32_t number, const Arguments& arguments) {
+    std::string text = "call " + std::to_string(number) + " of architecture " + std::to_string(architecture) + " with";
+    for (const uint64_t argument : arguments) text += " " + std::to_string(argument);
+    return text;
+  }
+
+  // A rule is satisfied on purpose, then at most one bit is turned and at most one argument is anything at all; the
+  // high halves, which nothing tests, are anything always.
+  Arguments Draw(const std::vector<CallRule>& rules) {
+    Arguments arguments;
+    for (uint64_t& argument : arguments) argument = DrawValue();
+    if (!rules.empty() && random_() % 8 != 0) {
+      const CallRule& aim = rules[random_() % rules.size()];
+      for (const ArgumentTest& test : aim.tests) {
+        uint64_t& argument = arguments[test.index];
+        argument = (argument & ~uint64_t{test.mask}) | test.value;
+      }
+      if (random_() % 2 == 0) arguments[random_() % 6] ^= 1ull << random_() % 32;
+      if (random_() % 8 == 0) arguments[random_() % 6] = DrawValue();
+    }
+    return arguments;
+  }
+
+  uint64_t DrawValue() {
+    const uint64_t high = random_() % 2 == 0 ? 0 : uint64_t{random_()} << 32;
+    switch (random_() % 4) {
+      case 0: return high;
+      case 1: return high | 0xffffffff;
+      case 2: return high | random_() % 64;
+      default: return high | random_();
+    }
+  }
+
+  std::vector<sock_filter> program_;
+  const FilterTable& table_;
+  std::mt19937 random_{kSeed};
+  uint64_t compared_ = 0;
+};
+
+Status CheckShape(Bytes program) {
+  if (program.empty() || program.size() % sizeof(sock_filter) != 0) {
+    return Fail(Code::kInvalidArgument, "a filter of " + std::to_string(program.size()) + " bytes is none");
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<uint32_t> RunProgram(Bytes program, const seccomp_data& call) {
+  REEVE_TRY(CheckShape(program));
+  const std::vector<sock_filter> instructions = Instructions(program);
+  return Machine(instructions, call).Run();
+}
+
+Result<Proof> ProveFilter(Bytes program, const FilterTable& table, uint32_t vectors_per_tested_call) {
+  REEVE_TRY(CheckShape(program));
+  Prover prover(Instructions(program), table);
+  for (int number = 0; number <= kLastNumber; ++number) REEVE_TRY(prover.Prove(number, vectors_per_tested_call));
+  return Proof{prover.compared()};
+}
+
+}  // namespace reeve::sandbox
