@@ -1,0 +1,155 @@
+#include "plugins/file/file_plugin.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "plugins/file/open_mode.h"
+
+namespace reeve::file {
+
+namespace {
+
+int32_t StatusOf(Code code) {
+  switch (code) {
+    case Code::kInvalidArgument:
+      return REEVE_ERROR_ARGUMENT;
+    case Code::kNotFound:
+      return REEVE_ERROR_NOT_FOUND;
+    case Code::kDenied:
+      return REEVE_ERROR_DENIED;
+    case Code::kTooLarge:
+      return REEVE_ERROR_LIMIT;
+    case Code::kTimedOut:
+      return REEVE_ERROR_CANCELLED;
+    default:
+      return REEVE_ERROR_FAILED;
+  }
+}
+
+void Answer(plugin::Reply& reply, const Error& error) {
+  reply.Fail(StatusOf(error.code()), error.message());
+}
+
+// The agent's text begins with the path, which the host's frame has already; policy's part of it stays. Where
+// there is no such text the errno speaks.
+std::string WhyNotOpened(const std::string& path, const plugin::Refusal& refusal) {
+  const std::string prefix = path + ": ";
+  if (refusal.text.starts_with(prefix)) return refusal.text.substr(prefix.size());
+  if (refusal.error_number != 0) return ErrnoText(refusal.error_number);
+  return refusal.text;
+}
+
+// qemu-ga's first schema had whence as a number; the names came later (GuestFileWhence).
+Result<int> WhenceOf(const plugin::JsonValue& whence) {
+  if (whence.is_string()) {
+    if (whence.raw() == "\"set\"") return SEEK_SET;
+    return whence.raw() == "\"cur\"" ? SEEK_CUR : SEEK_END;
+  }
+  const int64_t code = whence.AsInt().value_or(-1);
+  if (code == 0) return SEEK_SET;
+  if (code == 1) return SEEK_CUR;
+  if (code == 2) return SEEK_END;
+  return Fail(Code::kInvalidArgument, "invalid whence code " + std::string(whence.raw()));
+}
+
+}  // namespace
+
+void FilePlugin::Start() {
+  const plugin::Agent::Block block = agent().HandleBlock();
+  if (block.count == 0)
+    throw plugin::Failure(REEVE_ERROR_UNSUPPORTED, "the agent reserved no handle numbers");
+  handles_.emplace(block.first, block.count);
+}
+
+void FilePlugin::Cancelled(uint64_t request_id) {
+  auto pending = pending_opens_.extract(request_id);
+  if (!pending.empty())
+    pending.mapped().reply.Fail(REEVE_ERROR_CANCELLED, "the file could not be opened in time");
+}
+
+void FilePlugin::Open(const Request& request, Reply& reply) {
+  const std::string path(request.arguments.String("path"));
+  const std::string mode(request.arguments.String("mode", "r"));
+  const std::optional<OpenMode> parsed = ParseOpenMode(mode);
+  if (!parsed) return reply.Fail(REEVE_ERROR_ARGUMENT, "invalid file open mode '" + mode + "'");
+  if (const Status room = handles_->CheckRoom(); !room) return Answer(reply, room.error());
+  const uint64_t id = request.id;
+  const int32_t asked = agent().Open(id, path, parsed->access, parsed->flags,
+                                     [this, id](const plugin::Opened& opened) { FinishOpen(id, opened); });
+  if (asked != REEVE_OK)
+    return reply.Fail(asked, "failed to open file '" + path + "': the agent cannot be asked");
+  pending_opens_.emplace(id, PendingOpen{std::move(reply), request.channel,
+                                         (parsed->flags & REEVE_OPEN_APPEND) != 0, path, mode});
+}
+
+// The answer of a request that was cancelled meanwhile is closed again.
+void FilePlugin::FinishOpen(uint64_t request_id, const plugin::Opened& opened) {
+  OpenFile file{UniqueFd(opened.fd), opened.max_file_bytes};
+  auto extracted = pending_opens_.extract(request_id);
+  if (extracted.empty()) return;
+  PendingOpen& pending = extracted.mapped();
+  if (!file.fd) {
+    return pending.reply.Fail(opened.refusal.error_number == EACCES ? REEVE_ERROR_DENIED : REEVE_ERROR_FAILED,
+                              "failed to open file '" + pending.path + "' (mode: '" + pending.mode +
+                                  "'): " + WhyNotOpened(pending.path, opened.refusal));
+  }
+  file.appends = pending.appends;
+  const Result<int64_t> handle = handles_->Add(pending.channel, std::move(file));
+  if (!handle) return Answer(pending.reply, handle.error());
+  agent().SetHeld(handles_->size());
+  pending.reply.Return(std::to_string(*handle));
+}
+
+Result<const OpenFile*> FilePlugin::FileOf(const Request& request) const {
+  return handles_->Find(request.channel, request.arguments.Int("handle"));
+}
+
+void FilePlugin::Close(const Request& request, Reply& reply) {
+  Result<OpenFile> file = handles_->Remove(request.channel, request.arguments.Int("handle"));
+  if (!file) return Answer(reply, file.error());
+  agent().SetHeld(handles_->size());
+  // close(2) may bring the error of an earlier write (NFS); the handle is gone all the same.
+  if (::close(file->fd.Release()) != 0) {
+    return reply.Fail(REEVE_ERROR_FAILED, "failed to close handle: " + ErrnoText(errno));
+  }
+  reply.Finish();
+}
+
+void FilePlugin::Read(const Request& request, Reply& reply) {
+  const Result<const OpenFile*> file = FileOf(request);
+  if (!file) return Answer(reply, file.error());
+  const int64_t count = request.arguments.Int("count", FileReader::kDefaultCount);
+  const Status read = reader_.Read((*file)->fd.get(), count, reply);
+  if (!read) Answer(reply, read.error());
+}
+
+void FilePlugin::Write(const Request& request, Reply& reply) {
+  const Result<const OpenFile*> file = FileOf(request);
+  if (!file) return Answer(reply, file.error());
+  std::optional<int64_t> count;
+  if (request.arguments.Has("count")) count = request.arguments.Int("count");
+  const Result<uint64_t> written = writer_.Write(**file, request.arguments.String("buf-b64"), count,
+                                                 [&reply] { return reply.is_cancelled(); });
+  if (!written) return Answer(reply, written.error());
+  reply.Return("{\"count\": " + std::to_string(*written) + ", \"eof\": false}");
+}
+
+void FilePlugin::Seek(const Request& request, Reply& reply) {
+  const Result<const OpenFile*> file = FileOf(request);
+  if (!file) return Answer(reply, file.error());
+  const plugin::JsonValue* const given = request.arguments.Find("whence");
+  const Result<int> whence = WhenceOf(given != nullptr ? *given : plugin::JsonValue());
+  if (!whence) return Answer(reply, whence.error());
+  const off_t position = ::lseek((*file)->fd.get(), request.arguments.Int("offset"), *whence);
+  if (position < 0) return reply.Fail(REEVE_ERROR_FAILED, "failed to seek file: " + ErrnoText(errno));
+  reply.Return("{\"eof\": false, \"position\": " + std::to_string(position) + "}");
+}
+
+// There is nothing to flush: Write keeps nothing back. Like qemu-ga's, this is no fsync(2).
+void FilePlugin::Flush(const Request& request, Reply& reply) {
+  const Result<const OpenFile*> file = FileOf(request);
+  if (!file) return Answer(reply, file.error());
+  reply.Finish();
+}
+
+}  // namespace reeve::file
