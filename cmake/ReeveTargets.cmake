@@ -96,11 +96,30 @@ function(reeve_test name)
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS unit TIMEOUT 120)
 endfunction()
 
+# Puts NAME_commands.h, made from NAME.plugin.yaml, into the include path of `target`: the plugin, or a test of its parts.
+function(reeve_manifest_table target manifest)
+  cmake_path(ABSOLUTE_PATH manifest OUTPUT_VARIABLE manifest_path)
+  cmake_path(GET manifest FILENAME file)
+  string(REPLACE ".plugin.yaml" "" name ${file})
+  set(directory ${CMAKE_CURRENT_BINARY_DIR}/generated)
+  file(MAKE_DIRECTORY ${directory})
+  if(NOT TARGET ${name}-manifest-table)
+    add_custom_command(OUTPUT ${directory}/${name}_commands.h
+      COMMAND reeve-manifest-table ${manifest_path} ${directory}/${name}_commands.h
+      DEPENDS ${manifest_path} reeve-manifest-table VERBATIM)
+    add_custom_target(${name}-manifest-table DEPENDS ${directory}/${name}_commands.h)
+  endif()
+  target_include_directories(${target} PRIVATE ${directory})
+  add_dependencies(${target} ${name}-manifest-table)
+endfunction()
+
 # A plugin is one shared object with one exported function (plugin-api/reeve-plugin.map) and its manifest beside it.
+# Its table of commands, NAME_commands.h, is made from the manifest (plugin-api/MANIFEST.md).
 function(reeve_plugin name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "MANIFEST" "SOURCES;DEPENDS;LIBRARIES")
   add_library(${name}-plugin MODULE ${arg_SOURCES})
   _reeve_link(${name}-plugin PRIVATE DEPENDS ${arg_DEPENDS} LIBRARIES ${arg_LIBRARIES} reeve_plugin_api)
+  reeve_manifest_table(${name}-plugin ${arg_MANIFEST})
   target_link_options(${name}-plugin PRIVATE
     -Wl,-z,defs -Wl,--build-id -Wl,--version-script=${CMAKE_SOURCE_DIR}/plugin-api/reeve-plugin.map)
   set_target_properties(${name}-plugin PROPERTIES

@@ -1,0 +1,51 @@
+#include "agent/config/words.h"
+
+#include <algorithm>
+
+namespace reeve::config {
+
+const std::vector<std::string>& PromiseWords() {
+  static const std::vector<std::string> words = {"stdio",  "threads", "rpath",    "netlink-route",
+                                                 "accept", "freeze",  "set-clock"};
+  return words;
+}
+
+const std::vector<std::string>& PathWords() {
+  static const std::vector<std::string> words = {"read", "read-execute", "read-directory", "read-write"};
+  return words;
+}
+
+const std::vector<std::string>& CapabilityWords() {
+  static const std::vector<std::string> words = {
+      "CHOWN",       "DAC_OVERRIDE",    "DAC_READ_SEARCH",  "FOWNER",       "FSETID",          "KILL",
+      "SETGID",      "SETUID",          "SETPCAP",          "LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST",
+      "NET_ADMIN",   "NET_RAW",         "IPC_LOCK",         "IPC_OWNER",    "SYS_MODULE",      "SYS_RAWIO",
+      "SYS_CHROOT",  "SYS_PTRACE",      "SYS_PACCT",        "SYS_ADMIN",    "SYS_BOOT",        "SYS_NICE",
+      "SYS_RESOURCE", "SYS_TIME",       "SYS_TTY_CONFIG",   "MKNOD",        "LEASE",           "AUDIT_WRITE",
+      "AUDIT_CONTROL", "SETFCAP",       "MAC_OVERRIDE",     "MAC_ADMIN",    "SYSLOG",          "WAKE_ALARM",
+      "BLOCK_SUSPEND", "AUDIT_READ",    "PERFMON",          "BPF",          "CHECKPOINT_RESTORE"};
+  return words;
+}
+
+const std::vector<std::string>& ProcFiles() {
+  static const std::vector<std::string> files = {"loadavg",   "meminfo", "stat",   "diskstats", "net/dev", "net/route",
+                                                 "net/ipv6_route", "cpuinfo", "uptime", "vmstat"};
+  return files;
+}
+
+std::optional<uint64_t> CapabilityBit(std::string_view word) {
+  const auto& words = CapabilityWords();
+  const auto found = std::ranges::find(words, word);
+  if (found == words.end()) return std::nullopt;
+  return uint64_t{1} << (found - words.begin());
+}
+
+std::string CapabilityNames(uint64_t capabilities) {
+  std::string names;
+  for (size_t i = 0; i < CapabilityWords().size(); i++) {
+    if ((capabilities >> i & 1) != 0) names += (names.empty() ? "" : ", ") + CapabilityWords()[i];
+  }
+  return names;
+}
+
+}  // namespace reeve::config
