@@ -1,0 +1,105 @@
+"""One guest for all VM tests of a session.
+
+AGENT=reeve (the default) takes REEVE_DEB or the package under REEVE_BUILD and installs it in place of qemu-ga.
+AGENT=qemu-ga leaves Debian's agent in place: what fails then is the test's own mistake.
+REEVE_VM_ACCEL=kvm uses KVM. REEVE_VM_KEEP=1 keeps the folder with the logs."""
+
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+import agent
+import guest as guests
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+AGENT = os.environ.get("AGENT", "reeve")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "reeve: asks for more than qemu-ga 7.2 can do")
+
+
+def pytest_collection_modifyitems(items):
+    if AGENT == "reeve":
+        return
+    for item in items:
+        if item.get_closest_marker("reeve"):
+            item.add_marker(pytest.mark.skip(reason=f"{AGENT} stands in for Reeve and cannot do this"))
+
+
+def find_package():
+    if "REEVE_DEB" in os.environ:
+        return pathlib.Path(os.environ["REEVE_DEB"])
+    build = pathlib.Path(os.environ.get("REEVE_BUILD", ROOT / "build/release"))
+    found = sorted(build.glob("reeve_*_amd64.deb"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        pytest.exit(f"no package under {build}: cmake --build {build} --target package", returncode=2)
+    return found[-1]
+
+
+def make_next_version(package, folder):
+    """The same package under a higher version, as an upgrade would bring it."""
+    tree = folder / "next"
+    subprocess.run(["dpkg-deb", "--raw-extract", package, tree], check=True)
+    control = tree / "DEBIAN/control"
+    lines = [line + "+next" if line.startswith("Version:") else line for line in control.read_text().splitlines()]
+    control.write_text("\n".join(lines) + "\n")
+    path = folder / "reeve-next.deb"
+    subprocess.run(["dpkg-deb", "--root-owner-group", "--build", tree, path], check=True, stdout=subprocess.DEVNULL)
+    return path
+
+
+def make_payload(folder):
+    probe = folder / "reeve-probe"
+    subprocess.run(["cc", "-O2", "-static", "-o", probe, guests.HERE / "guest/reeve_probe.c"], check=True)
+    payload = {"reeve-probe": probe}
+    if AGENT == "reeve":
+        package = find_package()
+        payload.update({"reeve.deb": package, "reeve-next.deb": make_next_version(package, folder)})
+    return payload
+
+
+@pytest.fixture(scope="session")
+def booted_guest(tmp_path_factory):
+    """A guest as Debian makes it, in which qemu-ga answers."""
+    guest = guests.Guest(make_payload(tmp_path_factory.mktemp("payload")))
+    try:
+        guest.start()
+        guest.wait_for_agent()
+        yield guest
+    finally:
+        guest.stop()
+
+
+@pytest.fixture(scope="session")
+def installation(booted_guest):
+    """What apt said while it put Reeve in qemu-ga's place; empty with AGENT=qemu-ga."""
+    if AGENT != "reeve":
+        return ""
+    said = booted_guest.check("apt-get install -y /payload/reeve.deb 2>&1", timeout_s=180)
+    booted_guest.wait_for_agent()
+    return said
+
+
+@pytest.fixture(scope="session")
+def guest(booted_guest, installation):
+    return booted_guest
+
+
+@pytest.fixture(autouse=True)
+def show_guest_on_failure(request, booted_guest):
+    """Leaves the agent's last words in the report of a test that failed."""
+    yield
+    if request.session.testsfailed > getattr(request.session, "shown_failures", 0):
+        request.session.shown_failures = request.session.testsfailed
+        print(booted_guest.run("journalctl -u reeved -u qemu-guest-agent -n 60 --no-pager").out)
+
+
+@pytest.fixture(scope="module")
+def open_guest(guest):
+    """A guest whose agent may do everything, as qemu-ga always may."""
+    if AGENT == "reeve":
+        agent.set_policy(guest, agent.OPEN_POLICY)
+    return guest
