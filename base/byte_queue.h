@@ -16,12 +16,13 @@ namespace reeve {
 // back as it is consumed. A 64 MiB reply stands in memory once. Not thread-safe.
 class ByteQueue {
  public:
-  // Blocks are this large, or as large as what is appended whole.
+  // Blocks grow up to this with what the queue holds, or are as large as what is appended whole.
   static constexpr size_t kBlockBytes = 256 * 1024;
 
   ByteQueue() = default;
-  ByteQueue(ByteQueue&&) = default;
-  ByteQueue& operator=(ByteQueue&&) = default;
+  // What was moved from is empty.
+  ByteQueue(ByteQueue&& other) noexcept;
+  ByteQueue& operator=(ByteQueue&& other) noexcept;
 
   void Append(std::string_view text);
   void Append(Bytes bytes) { Append(AsText(bytes)); }
@@ -34,12 +35,16 @@ class ByteQueue {
   size_t Front(std::span<iovec> pieces) const;
   // Drops the first `count` bytes. REQUIRES: count <= size().
   void Consume(size_t count);
+  // Keeps the first `size` bytes only. REQUIRES: size <= size().
+  void Truncate(size_t size);
   void Clear();
 
   // Everything as one string, for tests and small replies.
   std::string ToString() const;
 
  private:
+  std::string& RoomyBlock(size_t wanted);
+
   std::deque<std::string> blocks_;
   size_t consumed_ = 0;  // of the first block
   size_t size_ = 0;
