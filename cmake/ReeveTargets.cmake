@@ -2,7 +2,8 @@
 #
 #   reeve_library(NAME SOURCES ... [DEPENDS ...] [LIBRARIES ...])
 #   reeve_executable(NAME SOURCES ... [DEPENDS ...] [LIBRARIES ...] [STATIC_RUNTIME] [INSTALL bin|sbin|libexec])
-#   reeve_test(NAME SOURCES ... [DEPENDS ...] [LIBRARIES ...])        unit tests, GoogleTest
+#   reeve_test(NAME SOURCES ... [DEPENDS ...] [LIBRARIES ...] [LABEL unit] [ONE_RUN])   GoogleTest; ONE_RUN: one ctest
+#                                                                     test for the whole program, where its start is dear
 #   reeve_plugin(NAME MANIFEST FILE SOURCES ... [DEPENDS ...] [LIBRARIES ...])
 #   reeve_fuzzer(NAME SOURCES ... [DEPENDS ...] [LIBRARIES ...])      built only under the fuzz preset
 #
@@ -81,7 +82,10 @@ function(reeve_executable name)
 endfunction()
 
 function(reeve_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;DEPENDS;LIBRARIES")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "ONE_RUN" "LABEL" "SOURCES;DEPENDS;LIBRARIES")
+  if(NOT arg_LABEL)
+    set(arg_LABEL unit)
+  endif()
   if(REEVE_FUZZ)
     return()
   endif()
@@ -93,7 +97,12 @@ function(reeve_test name)
   target_compile_definitions(${name} PRIVATE
     REEVE_SOURCE_DIR="${CMAKE_SOURCE_DIR}" REEVE_BINARY_DIR="${CMAKE_BINARY_DIR}")
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS unit TIMEOUT 120)
+  if(arg_ONE_RUN)
+    add_test(NAME ${name} COMMAND ${name})
+    set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL} TIMEOUT 120)
+  else()
+    gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS ${arg_LABEL} TIMEOUT 120)
+  endif()
 endfunction()
 
 # Puts NAME_commands.h, made from NAME.plugin.yaml, into the include path of `target`: the plugin, or a test of its parts.
