@@ -32,8 +32,8 @@ ByteQueue& ByteQueue::operator=(ByteQueue&& other) noexcept {
   return *this;
 }
 
-// The last block when it has room left, else a new one that is made for `wanted` bytes. A full block never grows:
-// growing would copy it.
+// The last block when it has room left, else a new one that is made for `wanted` bytes. A full block never
+// grows: growing would copy it.
 std::string& ByteQueue::RoomyBlock(size_t wanted) {
   if (blocks_.empty() || blocks_.back().size() == blocks_.back().capacity()) {
     const size_t usual = std::clamp(size_, kSmallBlockBytes, kBlockBytes);

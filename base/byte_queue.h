@@ -12,8 +12,8 @@
 
 namespace reeve {
 
-// Bytes on their way out, in order, kept in blocks: it grows without ever copying what it holds, and gives memory
-// back as it is consumed. A 64 MiB reply stands in memory once. Not thread-safe.
+// Bytes on their way out, in order, kept in blocks: it grows without ever copying what it holds, and gives
+// memory back as it is consumed. A 64 MiB reply stands in memory once. Not thread-safe.
 class ByteQueue {
  public:
   // Blocks grow up to this with what the queue holds, or are as large as what is appended whole.
@@ -31,7 +31,8 @@ class ByteQueue {
 
   size_t size() const { return size_; }
   bool is_empty() const { return size_ == 0; }
-  // Fills `pieces` with the first bytes, for writev(2); returns how many pieces were used. Valid until the next change.
+  // Fills `pieces` with the first bytes, for writev(2); returns how many pieces were used. Valid until the
+  // next change.
   size_t Front(std::span<iovec> pieces) const;
   // Drops the first `count` bytes. REQUIRES: count <= size().
   void Consume(size_t count);

@@ -28,11 +28,19 @@ Token::Kind StructuralKind(uint8_t byte) {
   }
 }
 
-bool IsSpace(uint8_t byte) { return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n'; }
-bool IsDigit(uint8_t byte) { return byte >= '0' && byte <= '9'; }
-bool IsLower(uint8_t byte) { return byte >= 'a' && byte <= 'z'; }
+bool IsSpace(uint8_t byte) {
+  return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
+}
+bool IsDigit(uint8_t byte) {
+  return byte >= '0' && byte <= '9';
+}
+bool IsLower(uint8_t byte) {
+  return byte >= 'a' && byte <= 'z';
+}
 // What may not stand inside a string.
-bool BreaksString(uint8_t byte) { return byte < 0x20 || byte >= 0xFE; }
+bool BreaksString(uint8_t byte) {
+  return byte < 0x20 || byte >= 0xFE;
+}
 
 }  // namespace
 
@@ -59,7 +67,9 @@ bool Lexer::Next(Bytes& bytes, Token& token) {
   return false;
 }
 
-void Lexer::BeginValue() { value_bytes_ = 0; }
+void Lexer::BeginValue() {
+  value_bytes_ = 0;
+}
 
 void Lexer::Reset() {
   state_ = State::kStart;

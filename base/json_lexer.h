@@ -42,9 +42,9 @@ struct Token {
   Position position;
 };
 
-// Cuts bytes into tokens of the dialect of JSON that qemu-ga reads: RFC 8259 and single-quoted strings, `\'`; strings
-// are strict UTF-8 without noncharacters. The bytes are not trusted and may come in any portions. A long string is
-// kept once, at its final place. Not thread-safe.
+// Cuts bytes into tokens of the dialect of JSON that qemu-ga reads: RFC 8259 and single-quoted strings, `\'`;
+// strings are strict UTF-8 without noncharacters. The bytes are not trusted and may come in any portions. A
+// long string is kept once, at its final place. Not thread-safe.
 class Lexer {
  public:
   // Takes bytes off the front until they complete a token; false when they did not and all were taken.
@@ -53,9 +53,9 @@ class Lexer {
 
   // The limit counts anew: the next token begins another value.
   void BeginValue();
-  // Skips without a word until as many brackets were closed as stand open here, or up to LF, another control byte but
-  // tab and CR, 0xFE or 0xFF. Brackets inside of strings do not count, also when called within a string
-  // (after kTooLarge).
+  // Skips without a word until as many brackets were closed as stand open here, or up to LF, another control
+  // byte but tab and CR, 0xFE or 0xFF. Brackets inside of strings do not count, also when called within a
+  // string (after kTooLarge).
   void Swallow(size_t open_braces, size_t open_brackets);
   // Forgets what it is amid of. Positions count on.
   void Reset();

@@ -33,7 +33,8 @@ class Parser {
   const std::string& error() const { return error_; }
   // The error is that a limit was met: such texts stand without position, and without `JSON parse error, `.
   bool is_limit_error() const { return is_limit_error_; }
-  // Brackets that are open, after kWrong with the offending token counted in (a closer without opener is not).
+  // Brackets that are open, after kWrong with the offending token counted in (a closer without opener is
+  // not).
   size_t open_braces() const { return open_braces_; }
   size_t open_brackets() const { return open_brackets_; }
 

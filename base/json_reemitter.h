@@ -15,15 +15,15 @@ namespace reeve::json {
 // A number is no longer than this in a reply: more than any double or 64 bit integer needs.
 inline constexpr size_t kMaxReplyNumberBytes = 512;
 
-// Checks one JSON value that is not trusted (a worker's reply) while it arrives, and writes it out again in wire form
-// (json_writer.h). RFC 8259 in full, nothing beyond; UTF-8 is checked, noncharacters become \uFFFD; nesting is at
-// most kMaxDepth. So whatever comes out holds no raw control byte, LF, 0xFF or non-ASCII byte. Duplicate keys are
-// not looked for. Long plain runs are copied whole. Not thread-safe.
+// Checks one JSON value that is not trusted (a worker's reply) while it arrives, and writes it out again in
+// wire form (json_writer.h). RFC 8259 in full, nothing beyond; UTF-8 is checked, noncharacters become \uFFFD;
+// nesting is at most kMaxDepth. So whatever comes out holds no raw control byte, LF, 0xFF or non-ASCII byte.
+// Duplicate keys are not looked for. Long plain runs are copied whole. Not thread-safe.
 class Reemitter {
  public:
-  // Takes the next piece and appends what it becomes to `out`. A failure (kBadMessage, kTooLarge) is for good: each
-  // later call fails likewise. What was appended before is then part of a value and to be thrown away.
-  // The piece must not change meanwhile: copy it out of shared memory first.
+  // Takes the next piece and appends what it becomes to `out`. A failure (kBadMessage, kTooLarge) is for
+  // good: each later call fails likewise. What was appended before is then part of a value and to be thrown
+  // away. The piece must not change meanwhile: copy it out of shared memory first.
   [[nodiscard]] Status Feed(std::string_view piece, ByteQueue& out);
   // The value is over. Fails when it was not exactly one.
   [[nodiscard]] Status Finish(ByteQueue& out);
@@ -70,7 +70,7 @@ class Reemitter {
   std::string_view literal_;     // what text_ is to become
   uint32_t high_surrogate_ = 0;  // waits for its low one
   Utf8Decoder utf8_;
-  std::string buffer_;           // gathers what goes out
+  std::string buffer_;  // gathers what goes out
   Code code_ = Code::kBadMessage;
   std::string error_;
 };

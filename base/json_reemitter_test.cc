@@ -11,7 +11,8 @@ std::string Reemit(std::string_view text, size_t portion) {
   Reemitter reemitter;
   ByteQueue out;
   for (size_t at = 0; at < text.size(); at += portion) {
-    if (Status status = reemitter.Feed(text.substr(at, portion), out); !status) return status.error().message();
+    if (Status status = reemitter.Feed(text.substr(at, portion), out); !status)
+      return status.error().message();
   }
   if (Status status = reemitter.Finish(out); !status) return status.error().message();
   return out.ToString();
@@ -31,8 +32,9 @@ TEST(ReemitterTest, BringsAnySpacingIntoWireForm) {
 }
 
 TEST(ReemitterTest, LeavesNoByteButPrintableAscii) {
-  EXPECT_EQ(Reemit("\"\xC3\xA9 \\u00e9 \\u0041 \\/ \x7F \xF0\x9F\x98\x80 \\ud83d\\ude00 \\n \\u000a \\u0000\""),
-            "\"\\u00E9 \\u00E9 A / \\u007F \\uD83D\\uDE00 \\uD83D\\uDE00 \\n \\n \\u0000\"");
+  EXPECT_EQ(
+      Reemit("\"\xC3\xA9 \\u00e9 \\u0041 \\/ \x7F \xF0\x9F\x98\x80 \\ud83d\\ude00 \\n \\u000a \\u0000\""),
+      "\"\\u00E9 \\u00E9 A / \\u007F \\uD83D\\uDE00 \\uD83D\\uDE00 \\n \\n \\u0000\"");
 }
 
 TEST(ReemitterTest, NoncharactersBecomeReplacements) {
@@ -51,12 +53,54 @@ TEST(ReemitterTest, LongRunsPassWhole) {
 }
 
 TEST(ReemitterTest, RefusesWhatRfc8259DoesNotHave) {
-  for (const std::string_view text :
-       {"", " ", "{", "[1,]", "{\"a\":1,}", "{a:1}", "{'a':1}", "'a'", "\"\\'\"", "01", "1.", ".5", "+1", "-", "1e",
-        "nul", "nulll", "True", "NaN", "Infinity", "1 2", "{} {}", "[1 2]", "{\"a\" 1}", "{\"a\":}", "{1:2}", "]", "[}",
-        "\"a\nb\"", "\"\\x41\"", "\"\\u12\"", "\"\\u12g4\"", "\"abc", "// x", "\xEF\xBB\xBF{}", "{\"a\":1}\xFF",
-        "\"\\ud800\"", "\"\\ud800x\"", "\"\\ud800\\n\"", "\"\\ud800\\u0041\"", "\"\\udc00\"", "\"\x80\"",
-        "\"\xC0\x80\"", "\"\xE2\x82\"", "\"\xED\xA0\x80\"", "\"\xFF\"", "1e999", "[1e999]"})
+  for (const std::string_view text : {"",
+                                      " ",
+                                      "{",
+                                      "[1,]",
+                                      "{\"a\":1,}",
+                                      "{a:1}",
+                                      "{'a':1}",
+                                      "'a'",
+                                      "\"\\'\"",
+                                      "01",
+                                      "1.",
+                                      ".5",
+                                      "+1",
+                                      "-",
+                                      "1e",
+                                      "nul",
+                                      "nulll",
+                                      "True",
+                                      "NaN",
+                                      "Infinity",
+                                      "1 2",
+                                      "{} {}",
+                                      "[1 2]",
+                                      "{\"a\" 1}",
+                                      "{\"a\":}",
+                                      "{1:2}",
+                                      "]",
+                                      "[}",
+                                      "\"a\nb\"",
+                                      "\"\\x41\"",
+                                      "\"\\u12\"",
+                                      "\"\\u12g4\"",
+                                      "\"abc",
+                                      "// x",
+                                      "\xEF\xBB\xBF{}",
+                                      "{\"a\":1}\xFF",
+                                      "\"\\ud800\"",
+                                      "\"\\ud800x\"",
+                                      "\"\\ud800\\n\"",
+                                      "\"\\ud800\\u0041\"",
+                                      "\"\\udc00\"",
+                                      "\"\x80\"",
+                                      "\"\xC0\x80\"",
+                                      "\"\xE2\x82\"",
+                                      "\"\xED\xA0\x80\"",
+                                      "\"\xFF\"",
+                                      "1e999",
+                                      "[1e999]"})
     EXPECT_TRUE(Reemit(text).starts_with("check JSON of a reply: ")) << text << " became " << Reemit(text);
 }
 

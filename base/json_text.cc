@@ -36,8 +36,12 @@ unsigned PlainMask(const char* text, char quote) {
 
 void AppendHex(std::string& out, uint32_t unit) {
   static constexpr char kDigits[] = "0123456789ABCDEF";
-  const char escape[] = {'\\', 'u', kDigits[unit >> 12 & 15], kDigits[unit >> 8 & 15],
-                         kDigits[unit >> 4 & 15], kDigits[unit & 15]};
+  const char escape[] = {'\\',
+                         'u',
+                         kDigits[unit >> 12 & 15],
+                         kDigits[unit >> 8 & 15],
+                         kDigits[unit >> 4 & 15],
+                         kDigits[unit & 15]};
   out.append(escape, sizeof escape);
 }
 
@@ -102,7 +106,9 @@ bool IsNoncharacter(uint32_t code_point) {
   return (code_point >= 0xFDD0 && code_point <= 0xFDEF) || (code_point & 0xFFFE) == 0xFFFE;
 }
 
-bool IsSurrogate(uint32_t code_point) { return code_point >= 0xD800 && code_point <= 0xDFFF; }
+bool IsSurrogate(uint32_t code_point) {
+  return code_point >= 0xD800 && code_point <= 0xDFFF;
+}
 
 void AppendUtf8(std::string& out, uint32_t code_point) {
   const auto continuation = [&](unsigned shift) {
@@ -203,8 +209,12 @@ void AppendChars(std::string& out, Arguments... arguments) {
 
 }  // namespace
 
-void AppendInteger(std::string& out, int64_t number) { AppendChars(out, number); }
-void AppendInteger(std::string& out, uint64_t number) { AppendChars(out, number); }
+void AppendInteger(std::string& out, int64_t number) {
+  AppendChars(out, number);
+}
+void AppendInteger(std::string& out, uint64_t number) {
+  AppendChars(out, number);
+}
 
 void AppendDouble(std::string& out, double number) {
   REEVE_CHECK(std::isfinite(number));

@@ -16,8 +16,8 @@ namespace reeve::json {
 // The deepest nesting of braces and brackets that is read or written: qemu-ga's.
 inline constexpr size_t kMaxDepth = 1024;
 
-// How many bytes at the front of `text` stand for themselves in a string on the wire: printable ASCII, neither a
-// backslash nor `quote`.
+// How many bytes at the front of `text` stand for themselves in a string on the wire: printable ASCII,
+// neither a backslash nor `quote`.
 size_t PlainRunLength(std::string_view text, char quote);
 
 // Cuts UTF-8 into code points, byte by byte. What begins like a sequence is taken as one, well-formed or not.
@@ -29,7 +29,8 @@ class Utf8Decoder {
     kInvalid,    // the byte ended (or is) something that is no code point
     kTruncated,  // the sequence broke off before this byte, which was not taken: push it again
   };
-  // U+0000 is also accepted as C0 80, as QEMU does; other overlong forms, surrogates and what is above U+10FFFF are not.
+  // U+0000 is also accepted as C0 80, as QEMU does; other overlong forms, surrogates and what is above
+  // U+10FFFF are not.
   Step Push(uint8_t byte);
   bool is_pending() const { return missing_ > 0; }
   uint32_t code_point() const { return code_point_; }
@@ -46,8 +47,8 @@ bool IsSurrogate(uint32_t code_point);
 
 // REQUIRES: a code point that is no surrogate.
 void AppendUtf8(std::string& out, uint32_t code_point);
-// The code point as it stands inside a string on the wire: printable ASCII as it is, else a short escape or \uXXXX in
-// upper case, a pair above the BMP. Noncharacters and surrogates become \uFFFD, as in QEMU.
+// The code point as it stands inside a string on the wire: printable ASCII as it is, else a short escape or
+// \uXXXX in upper case, a pair above the BMP. Noncharacters and surrogates become \uFFFD, as in QEMU.
 void AppendEscaped(std::string& out, uint32_t code_point);
 // The value of four hexadecimal digits; nothing when `digits` are not exactly those.
 std::optional<uint32_t> ParseHex4(std::string_view digits);

@@ -44,24 +44,26 @@ std::string Decode(std::string_view bytes) {
 }
 
 TEST(Utf8DecoderTest, TakesWellFormedSequences) {
-  for (const std::string_view text : {"a\x7F", "\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xEF\xBF\xBD", "\xED\x9F\xBF",
-                                      "\xEE\x80\x80", "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF"})
+  for (const std::string_view text : {"a\x7F", "\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xEF\xBF\xBD",
+                                      "\xED\x9F\xBF", "\xEE\x80\x80", "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF"})
     EXPECT_EQ(Decode(text), text);
 }
 
 TEST(Utf8DecoderTest, RefusesWhatIsNoCodePoint) {
   EXPECT_EQ(Decode("\x80"), "!");
-  EXPECT_EQ(Decode("\xC1\x81"), "!");              // overlong
-  EXPECT_EQ(Decode("\xE0\x80\x80"), "!");          // overlong
-  EXPECT_EQ(Decode("\xF0\x80\x80\x80"), "!");      // overlong
-  EXPECT_EQ(Decode("\xED\xA0\x80"), "!");          // surrogate
-  EXPECT_EQ(Decode("\xF4\x90\x80\x80"), "!");      // above U+10FFFF
+  EXPECT_EQ(Decode("\xC1\x81"), "!");          // overlong
+  EXPECT_EQ(Decode("\xE0\x80\x80"), "!");      // overlong
+  EXPECT_EQ(Decode("\xF0\x80\x80\x80"), "!");  // overlong
+  EXPECT_EQ(Decode("\xED\xA0\x80"), "!");      // surrogate
+  EXPECT_EQ(Decode("\xF4\x90\x80\x80"), "!");  // above U+10FFFF
   EXPECT_EQ(Decode("\xF8"), "!");
   EXPECT_EQ(Decode("\xFF"), "!");
   EXPECT_EQ(Decode("\xE2\x82z"), "<z");
 }
 
-TEST(Utf8DecoderTest, TakesC080ForNulAsQemuDoes) { EXPECT_EQ(Decode("\xC0\x80"), std::string(1, '\0')); }
+TEST(Utf8DecoderTest, TakesC080ForNulAsQemuDoes) {
+  EXPECT_EQ(Decode("\xC0\x80"), std::string(1, '\0'));
+}
 
 std::string Escaped(uint32_t code_point) {
   std::string out;
@@ -87,7 +89,8 @@ TEST(EscapeTest, IsUpperCaseAndShortWhereQemuIs) {
 TEST(NumberTest, KnowsTheGrammar) {
   for (const std::string_view text : {"0", "-0", "10", "1.5", "1e3", "1E+3", "0.1e-2", "-9"})
     EXPECT_TRUE(IsNumber(text)) << text;
-  for (const std::string_view text : {"", "-", "01", ".5", "1.", "+1", "1e", "1e+", "0x1", "1 ", "--1", "1.e1"})
+  for (const std::string_view text :
+       {"", "-", "01", ".5", "1.", "+1", "1e", "1e+", "0x1", "1 ", "--1", "1.e1"})
     EXPECT_FALSE(IsNumber(text)) << text;
 }
 

@@ -11,6 +11,8 @@ const Value* Value::Find(std::string_view key) const {
   return nullptr;
 }
 
-bool Value::operator==(const Value& other) const { return value_ == other.value_; }
+bool Value::operator==(const Value& other) const {
+  return value_ == other.value_;
+}
 
 }  // namespace reeve::json

@@ -6,8 +6,8 @@
 
 #include "base/json_value.h"
 
-// JSON in wire form, byte for byte as qemu-ga prints it: `, ` and `: `, nothing else between tokens; strings are pure
-// ASCII, escapes in upper case; doubles with 17 significant digits. The same form goes to a worker.
+// JSON in wire form, byte for byte as qemu-ga prints it: `, ` and `: `, nothing else between tokens; strings
+// are pure ASCII, escapes in upper case; doubles with 17 significant digits. The same form goes to a worker.
 // What is no text in a string (invalid UTF-8, noncharacters) becomes \uFFFD.
 
 namespace reeve::json {
@@ -21,13 +21,15 @@ void Append(std::string& out, const Value& value);
 // Writes a value in pieces, so that a large one goes out without standing in memory twice. Not thread-safe.
 class PieceWriter {
  public:
-  // About the length of the longest piece but for keys, which go whole. Long enough that a piece costs nothing beside its copying.
+  // About the length of the longest piece but for keys, which go whole. Long enough that a piece costs
+  // nothing beside its copying.
   static constexpr size_t kMaxPieceBytes = 256 * 1024;
 
-  // `value` must outlive the writer and stay as it is. No double in it may be infinite or NaN (no parser makes one).
+  // `value` must outlive the writer and stay as it is. No double in it may be infinite or NaN (no parser
+  // makes one).
   explicit PieceWriter(const Value& value) { Begin(value); }
-  // The next piece, empty at the end; valid until the next call. Long runs of plain characters are views into the
-  // value itself.
+  // The next piece, empty at the end; valid until the next call. Long runs of plain characters are views into
+  // the value itself.
   std::string_view Next();
 
  private:

@@ -14,15 +14,17 @@
 
 namespace reeve::qga {
 
-// At most this many requests of one connection wait behind the one that runs; the next is refused with an error.
-// Real clients keep one or two in flight (sync and command); what piles up is a script, and each may hold 64 MiB.
+// At most this many requests of one connection wait behind the one that runs; the next is refused with an
+// error. Real clients keep one or two in flight (sync and command); what piles up is a script, and each may
+// hold 64 MiB.
 inline constexpr size_t kMaxWaiting = 32;
-// At most this many replies are owed, error lines and refusals included. What comes above it while a slow command
-// runs is dropped without a reply; only a sync is still taken, and overtakes at once. Bounds a flood of small lines.
+// At most this many replies are owed, error lines and refusals included. What comes above it while a slow
+// command runs is dropped without a reply; only a sync is still taken, and overtakes at once. Bounds a flood
+// of small lines.
 inline constexpr size_t kMaxOwed = 1024;
-// While more output than this stands unread, no input is wanted and no further request of the connection starts. So a
-// client that does not read costs at most this and one largest reply; large enough to keep a reader of 100 pipelined
-// small replies, or of 1 MiB file pieces, busy while the next is computed.
+// While more output than this stands unread, no input is wanted and no further request of the connection
+// starts. So a client that does not read costs at most this and one largest reply; large enough to keep a
+// reader of 100 pipelined small replies, or of 1 MiB file pieces, busy while the next is computed.
 inline constexpr size_t kMaxQueuedOutputBytes = 2 * 1024 * 1024;
 
 struct SessionOptions {
@@ -34,14 +36,17 @@ struct SessionOptions {
   std::chrono::milliseconds stall_timeout{30'000};
 };
 
-// One connection of protocol `qga`: bytes in, requests out; replies in, bytes out. It knows no descriptor, no loop and
-// no clock: time is passed in and must not go back. Not thread-safe; owned by the core.
+// One connection of protocol `qga`: bytes in, requests out; replies in, bytes out. It knows no descriptor, no
+// loop and no clock: time is passed in and must not go back. Not thread-safe; owned by the core.
 //
-// - Strictly serial: one request of the connection is with the Executor at a time, the next starts when it was
+// - Strictly serial: one request of the connection is with the Executor at a time, the next starts when it
+// was
 //   answered. Replies leave in the order of the requests, one line each, and nothing else is ever sent.
-// - A guest-sync or guest-sync-delimited that had to wait `sync_timeout` overtakes: it is executed and answered, the
-//   replies of all requests before it are dropped when they come. Those requests are still executed, in their order,
-//   and what follows the sync runs beside them. 0xFF stands directly before a successful guest-sync-delimited reply.
+// - A guest-sync or guest-sync-delimited that had to wait `sync_timeout` overtakes: it is executed and
+// answered, the
+//   replies of all requests before it are dropped when they come. Those requests are still executed, in their
+//   order, and what follows the sync runs beside them. 0xFF stands directly before a successful
+//   guest-sync-delimited reply.
 // - The same happens to all requests when the connection closes.
 class Session {
  public:
@@ -49,9 +54,9 @@ class Session {
   class Executor {
    public:
     virtual ~Executor() = default;
-    // Carry out `request`; deadlines count from `arrived`, since when it may have waited (thaw has none). Answer it by
-    // exactly one Session::Answer(token, ...), from within this call or later. Must not call the session otherwise.
-    // Tokens are unique within a session and grow.
+    // Carry out `request`; deadlines count from `arrived`, since when it may have waited (thaw has none).
+    // Answer it by exactly one Session::Answer(token, ...), from within this call or later. Must not call the
+    // session otherwise. Tokens are unique within a session and grow.
     virtual void Execute(uint64_t token, Request request, RunningTime arrived) = 0;
   };
 
@@ -70,12 +75,12 @@ class Session {
   // Bytes to be written, oldest first; what was written is taken off by ConsumeOutput().
   const ByteQueue& output() const { return output_; }
   void ConsumeOutput(size_t count, RunningTime now);
-  // The serial port showed a hang-up; the next client's first bytes may have come before it. Output queued by now is
-  // dropped (but for the rest of a line already begun), never a request; what is half read dies when it has not
-  // grown for 1 s, or at LF, 0xFF or a control byte.
+  // The serial port showed a hang-up; the next client's first bytes may have come before it. Output queued by
+  // now is dropped (but for the rest of a line already begun), never a request; what is half read dies when
+  // it has not grown for 1 s, or at LF, 0xFF or a control byte.
   void HangUp(RunningTime now);
-  // Drops queued output but for the rest of a line already begun. On a serial port the session does so by itself at a
-  // sync, when its reader has taken nothing for `sync_timeout`.
+  // Drops queued output but for the rest of a line already begun. On a serial port the session does so by
+  // itself at a sync, when its reader has taken nothing for `sync_timeout`.
   void DropQueuedOutput();
   // The connection is gone: output is dropped, pending requests are still carried out, their replies dropped.
   // Answer() is still to be called; the session may be destroyed once is_idle().
@@ -90,11 +95,13 @@ class Session {
 
   // --- time ---
 
-  // When OnTime() is to be called at the latest; no value: nothing is waited for. Ask again after each call above.
+  // When OnTime() is to be called at the latest; no value: nothing is waited for. Ask again after each call
+  // above.
   std::optional<RunningTime> NextWake() const;
   void OnTime(RunningTime now);
   // The client has given up by `stall_timeout` and this is not a serial port: the core closes the connection.
-  // (On a serial port OnTime() drops the queued output and treats what is pending as after an overtaking sync.)
+  // (On a serial port OnTime() drops the queued output and treats what is pending as after an overtaking
+  // sync.)
   bool ShouldClose(RunningTime now) const;
 
  private:
@@ -114,18 +121,19 @@ class Session {
 
   void TakeRequest(Request request, RunningTime now);
   void Owe(InputError error, RunningTime now);
-  void Start(Entry& entry);
+  size_t CountWaiting() const;
   void Pump(RunningTime now);
   bool PumpLive(RunningTime now);
   bool PumpAbandoned();
-  void Abandon(size_t count);
-  void Overtake(RunningTime now);
-  bool HoldsLive() const;
+  void Start(Entry& entry);
   Entry* FindRunning(uint64_t token);
-  size_t CountPending() const;
+  void Abandon(size_t count);
   void Emit(Entry& entry, RunningTime now);
-  std::optional<size_t> FindWaitingSync() const;
+  bool IsFull() const;
+  std::optional<size_t> FindBlockedSync() const;
+  RunningTime PatienceEnd(const Entry& sync) const;
   std::optional<RunningTime> StallEnd() const;
+  void DropDeadPartial(RunningTime now);
 
   const SessionOptions options_;
   Executor& executor_;
@@ -138,10 +146,12 @@ class Session {
   std::optional<RunningTime> partial_dies_at_;  // set after a hang-up amid a request
 
   ByteQueue output_;
-  uint64_t appended_ = 0;           // bytes ever put into output_
-  uint64_t dropped_or_written_ = 0;  // bytes ever taken off
-  std::deque<uint64_t> line_ends_;  // of the lines that stand in output_, as values of appended_
-  RunningTime progress_{0};         // when output_ was last empty or last grew shorter by ConsumeOutput()
+  uint64_t appended_ = 0;           // bytes ever put into output_, and not dropped
+  uint64_t taken_off_ = 0;          // bytes ever written
+  uint64_t line_begin_ = 0;         // of the first line in output_, counted likewise
+  std::deque<uint64_t> line_ends_;  // of the lines in output_
+  RunningTime progress_{0};         // when output_ began to be filled, or was last written from
+  RunningTime released_at_{0};      // when the client last made room
 };
 
 }  // namespace reeve::qga
