@@ -29,6 +29,8 @@ def agent_channel_of(guest):
 def test_the_agent_answers_again_after_its_port_was_away(open_guest):
     open_guest.detach(agent_channel_of(open_guest))
     open_guest.wait_for_no_agent()
+    # Long enough that the guest's service manager has seen it go.
+    open_guest.check(f"timeout 30 sh -c 'while [ -e /dev/virtio-ports/{guests.AGENT_PORT} ]; do sleep 0.5; done; sleep 2'")
     open_guest.attach(AGENT_CHANNEL)
     open_guest.wait_for_agent()
 
