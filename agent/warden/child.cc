@@ -63,6 +63,10 @@ Result<Child> Fork(const ForkOptions& options, const std::function<int()>& body)
   arguments.flags = CLONE_PIDFD | options.clone_flags;
   arguments.pidfd = reinterpret_cast<uint64_t>(&pidfd);
   arguments.exit_signal = SIGCHLD;
+  if (options.cgroup_fd >= 0) {
+    arguments.flags |= CLONE_INTO_CGROUP;
+    arguments.cgroup = static_cast<uint64_t>(options.cgroup_fd);
+  }
   const long pid = ::syscall(SYS_clone3, &arguments, sizeof arguments);
   if (pid < 0) return FailErrno("fork");
   if (pid == 0) RunChild(options, body, warden);

@@ -27,6 +27,7 @@ struct Child {
 struct ForkOptions {
   std::span<const int> kept_fds;  // beside 0, 1, 2; everything else is closed in the child. Lent
   uint64_t clone_flags = 0;       // of clone3(2), beside CLONE_PIDFD
+  int cgroup_fd = -1;             // the child begins its life in this control group. Lent
   bool dies_with_warden = true;   // PR_SET_PDEATHSIG
 };
 

@@ -28,7 +28,7 @@ enum class Type : uint16_t {
   kStartWorker = 10,   // StartWorker
   kStopWorker = 11,    // WorkerId
   kAnnounce = 12,      // Announce; header.request_id is the request
-  kRetract = 13,       // Announced: answered, or given up; its programs go on
+  kRetract = 13,       // WorkerId; header.request_id: answered, or given up; its programs go on
   kOpenDevice = 14,    // ChannelNumber: answered when the device is there
   // warden -> core
   kWorkerStarted = 20,  // WorkerStarted + descriptors: control socket, ring to the worker, ring from the worker

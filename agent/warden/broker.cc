@@ -1,0 +1,142 @@
+#include "agent/warden/broker.h"
+
+#include <utility>
+
+#include "agent/warden/become_user.h"
+#include "base/log.h"
+
+namespace reeve::warden {
+namespace {
+
+std::unexpected<Error> Malformed(const std::string& what) { return Fail(Code::kBadMessage, what); }
+
+std::unexpected<Refusal> Refuse(std::string text) { return std::unexpected(Refusal{0, std::move(text)}); }
+
+// In the child.
+Result<ChildAnswer> OpenAsUser(const PermittedOpen& request) {
+  const policy::RunAs& as = request.directory.as;
+  REEVE_TRY(BecomeUser(as.uid, as.gid, as.groups));
+  ChildAnswer answer;
+  answer.fds.push_back(REEVE_TRY(OpenPermitted(request)));
+  return answer;
+}
+
+Granted<OpenedPath> ToOpened(Result<ChildAnswer> answer, uint64_t max_file_bytes) {
+  if (!answer) return std::unexpected(Refusal::Of(answer.error()));
+  if (answer->is_error) return std::unexpected(Refusal{answer->error_number, answer->text});
+  if (answer->fds.size() != 1) return Refuse("the child sent no descriptor");
+  return OpenedPath{.fd = std::move(answer->fds.front()), .max_file_bytes = max_file_bytes};
+}
+
+}  // namespace
+
+Broker::Broker(const config::Config& config, const policy::Decider& decider, EventLoop& loop, Reaper& reaper,
+               Surroundings surroundings)
+    : config_(config),
+      decider_(decider),
+      loop_(loop),
+      surroundings_(std::move(surroundings)),
+      opens_(loop, reaper, kMaxOpens),
+      programs_(loop, reaper, std::move(surroundings_.groups)) {}
+
+policy::Caller Broker::CallerOf(const wire::Announce& what) const {
+  return {.channel = config_.channels[what.channel].name,
+          .peer_kind = static_cast<policy::Caller::PeerKind>(what.peer_kind),
+          .peer_number = what.peer_number};
+}
+
+Status Broker::Announce(uint32_t plugin, uint64_t request_id, uint32_t deadline_ms, const wire::Announce& what) {
+  const std::vector<config::CommandSpec>& commands = config_.plugins[plugin].commands;
+  if (what.channel >= config_.channels.size()) return Malformed("an unknown channel");
+  if (what.peer_kind > static_cast<uint32_t>(policy::Caller::PeerKind::kVsock)) return Malformed("an unknown kind of peer");
+  if (what.command >= commands.size()) return Malformed("an unknown command");
+  const config::CommandSpec& command = commands[what.command];
+  if (!command.Has(config::kAsksWarden)) return Malformed(command.name + " does not ask the warden");
+
+  const policy::Decision decision = decider_.Command(
+      CallerOf(what), {.command = command.name, .is_never_deniable = command.Has(config::kNeverDeniable)});
+  if (!decision.is_allowed()) {
+    LogError("the core announced what policy denies: " + policy::CommandRefusal(command.name, decision));
+    return {};
+  }
+  return announced_.Announce(request_id, what, deadline_ms, loop_.Now());
+}
+
+Granted<Broker::Live> Broker::FindLive(uint32_t plugin, uint32_t worker, uint64_t request_id,
+                                       config::ArgumentCheck check) const {
+  Result<AnnouncedRequest> request = announced_.Find(worker, request_id, loop_.Now());
+  if (!request) return Refuse(request.error().message());
+  const config::CommandSpec& command = config_.plugins[plugin].commands[request->what.command];
+  // A command whose arguments name a file may not run a program, nor the other way round.
+  if (command.check != config::ArgumentCheck::kNone && command.check != check)
+    return Refuse(command.name + " may not ask for this");
+  return Live{.request = *request, .command = &command, .caller = CallerOf(request->what)};
+}
+
+Granted<uint32_t> Broker::RuleOf(const Live& live, const policy::Decision& decision, const std::string& what,
+                                 size_t rule_count) const {
+  if (!decision.is_allowed()) return Refuse(policy::ArgumentRefusal(live.command->name, what, decision));
+  if (decision.index >= rule_count) return Refuse(what + " is allowed by no rule that says how");
+  const uint32_t announced = live.request.what.rule;
+  if (announced == policy::Decision::kNoIndex || announced == decision.index) return decision.index;
+  // Two keys: what the core decided for the host, and what the worker asks in the host's name.
+  LogError("a worker asks for another thing than the core allowed: " + what + " for " + live.command->name);
+  return Refuse(what + " falls under policy rule '" + decision.rule + "', another than the request was allowed by");
+}
+
+Granted<PermittedOpen> Broker::DecideOpen(uint32_t plugin, uint32_t worker, uint64_t request_id, OpenAsk ask) const {
+  const Granted<Live> live = FindLive(plugin, worker, request_id, config::ArgumentCheck::kFile);
+  if (!live) return std::unexpected(live.error());
+  const policy::Decision decision = decider_.File(live->caller, {.path = ask.path, .access = ask.access});
+  const Granted<uint32_t> rule = RuleOf(*live, decision, ask.path, config_.policy.directories.size());
+  if (!rule) return std::unexpected(rule.error());
+  return PermittedOpen{.path = std::move(ask.path),
+                       .directory = config_.policy.directories[*rule],
+                       .access = ask.access,
+                       .truncates = ask.truncates,
+                       .appends = ask.appends};
+}
+
+void Broker::OpenPath(uint32_t plugin, uint32_t worker, uint64_t request_id, OpenAsk ask,
+                      const WorkerServices::OnOpened& on_opened) {
+  Granted<PermittedOpen> permitted = DecideOpen(plugin, worker, request_id, std::move(ask));
+  if (!permitted) return on_opened(std::unexpected(permitted.error()));
+  const uint64_t max_file_bytes = permitted->directory.max_file_bytes;
+  const Result<pid_t> started = opens_.Start(
+      {}, AnswerBy([request = std::move(*permitted)] { return OpenAsUser(request); }),
+      [on_opened, max_file_bytes](Result<ChildAnswer> answer) { on_opened(ToOpened(std::move(answer), max_file_bytes)); });
+  if (!started) on_opened(std::unexpected(Refusal::Of(started.error())));
+}
+
+Granted<PermittedProgram> Broker::DecideProgram(uint32_t plugin, uint32_t worker, uint64_t request_id,
+                                                ProgramAsk ask) const {
+  const Granted<Live> live = FindLive(plugin, worker, request_id, config::ArgumentCheck::kProgram);
+  if (!live) return std::unexpected(live.error());
+  const policy::Decision decision = decider_.Program(live->caller, {.path = ask.argv[0],
+                                                                    .args = std::span(ask.argv).subspan(1),
+                                                                    .env = ask.environment,
+                                                                    .has_env = ask.has_environment,
+                                                                    .has_stdin = ask.streams.has_stdin,
+                                                                    .stdin_bytes = ask.stdin_bytes});
+  const Granted<uint32_t> index = RuleOf(*live, decision, ask.argv[0], config_.policy.programs.size());
+  if (!index) return std::unexpected(index.error());
+  const policy::ProgramRule& rule = config_.policy.programs[*index];
+  PermittedProgram program;
+  program.rule = rule;
+  program.environment = EnvironmentFor(rule, ask.environment, ask.has_environment, surroundings_.environment);
+  program.search_path = SearchPathFor(ask.environment, surroundings_.environment);
+  program.argv = std::move(ask.argv);
+  program.settings = surroundings_.settings;
+  program.service_filter = config_.service_filter;
+  return program;
+}
+
+void Broker::RunProgram(uint32_t plugin, uint32_t worker, uint64_t request_id, ProgramAsk ask,
+                        const WorkerServices::OnStarted& on_started) {
+  const WantedStreams streams = ask.streams;
+  Granted<PermittedProgram> permitted = DecideProgram(plugin, worker, request_id, std::move(ask));
+  if (!permitted) return on_started(std::unexpected(permitted.error()));
+  programs_.Start(std::move(*permitted), streams, worker, on_started);
+}
+
+}  // namespace reeve::warden

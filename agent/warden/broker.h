@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "agent/config/config.h"
+#include "agent/sandbox/program_confinement.h"
+#include "agent/warden/announced_requests.h"
+#include "agent/warden/child.h"
+#include "agent/warden/launch_program.h"
+#include "agent/warden/open_path.h"
+#include "agent/warden/request_children.h"
+#include "agent/warden/running_programs.h"
+#include "agent/warden/worker_peer.h"
+#include "base/event_loop.h"
+#include "policy/decide.h"
+
+namespace reeve::warden {
+
+// At most this many opens at one time, those that are stuck in a dead mount for ever included.
+inline constexpr size_t kMaxOpens = 128;
+
+// Decides what workers ask for, against the warden's own copy of the policy and what the core announced, and has it
+// done by children and as programs. Not thread-safe.
+class Broker {
+ public:
+  // What a program is started with beside its rule.
+  struct Surroundings {
+    sandbox::InitialSettings settings;
+    std::vector<std::string> environment;  // the warden's own, as it was started
+    std::optional<sandbox::CgroupTree> groups;
+  };
+
+  // `config`, `decider`, `loop` and `reaper` are lent.
+  Broker(const config::Config& config, const policy::Decider& decider, EventLoop& loop, Reaper& reaper,
+         Surroundings surroundings);
+
+  // `plugin` is the one that the worker runs. A failure is the core's mistake (kBadMessage, kTooLarge) and ends it. What policy
+  // denies is not entered: the worker will be refused.
+  Status Announce(uint32_t plugin, uint64_t request_id, uint32_t deadline_ms, const wire::Announce& what);
+  void Retract(uint32_t worker, uint64_t request_id) { announced_.Retract(worker, request_id); }
+  // Its programs go on.
+  void ForgetWorker(uint32_t worker) { announced_.ForgetWorker(worker); }
+
+  void OpenPath(uint32_t plugin, uint32_t worker, uint64_t request_id, OpenAsk ask, const WorkerServices::OnOpened& on_opened);
+  void RunProgram(uint32_t plugin, uint32_t worker, uint64_t request_id, ProgramAsk ask,
+                  const WorkerServices::OnStarted& on_started);
+  RunningPrograms& programs() { return programs_; }
+
+ private:
+  // The live request that an ask belongs to, its command, and who sent it.
+  struct Live {
+    AnnouncedRequest request;
+    const config::CommandSpec* command = nullptr;
+    policy::Caller caller;
+  };
+  policy::Caller CallerOf(const wire::Announce& what) const;
+  Granted<Live> FindLive(uint32_t plugin, uint32_t worker, uint64_t request_id, config::ArgumentCheck check) const;
+  Granted<uint32_t> RuleOf(const Live& live, const policy::Decision& decision, const std::string& what,
+                           size_t rule_count) const;
+  Granted<PermittedOpen> DecideOpen(uint32_t plugin, uint32_t worker, uint64_t request_id, OpenAsk ask) const;
+  Granted<PermittedProgram> DecideProgram(uint32_t plugin, uint32_t worker, uint64_t request_id, ProgramAsk ask) const;
+
+  const config::Config& config_;
+  const policy::Decider& decider_;
+  EventLoop& loop_;
+  Surroundings surroundings_;
+  AnnouncedRequests announced_;
+  RequestChildren opens_;
+  RunningPrograms programs_;
+};
+
+}  // namespace reeve::warden

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "agent/sandbox/program_confinement.h"
+#include "base/result.h"
+#include "policy/policy.h"
+
+// The child's half of running a program: everything between fork and exec. May sleep on a file system.
+
+namespace reeve::warden {
+
+// One run that policy allowed, with all that the child needs. Plain value.
+struct PermittedProgram {
+  policy::ProgramRule rule;
+  std::vector<std::string> argv;         // argv[0] is the path as the host wrote it
+  std::vector<std::string> environment;  // complete, from EnvironmentFor
+  std::string search_path;               // where a name without slash is looked for, under `open`
+  sandbox::InitialSettings settings;
+  std::span<const uint8_t> service_filter;  // lent
+  int stdin_fd = -1;   // -1: /dev/null
+  int stdout_fd = -1;  // -1: /dev/null
+  int stderr_fd = -1;  // -1: /dev/null. May be stdout_fd
+};
+
+// The environment of a program. Under `open` (inherits_environment) the host's list replaces the warden's own; else it is a
+// fixed one, then what the rule lets the host set, then what the rule sets. `inherited` is the warden's own, of which what the
+// service manager told the warden alone (NOTIFY_SOCKET, LISTEN_FDS, ...) is left out.
+std::vector<std::string> EnvironmentFor(const policy::ProgramRule& rule, const std::vector<std::string>& host,
+                                        bool has_host_environment, const std::vector<std::string>& inherited);
+
+// PATH of the host's environment when it has one, else of the warden's, else where execvp(3) looks.
+std::string SearchPathFor(const std::vector<std::string>& host, const std::vector<std::string>& inherited);
+
+// What execvp(3) would try for a name, in order: the name itself when it has a slash.
+std::vector<std::string> Candidates(const std::string& name, const std::string& search_path);
+
+// Becomes the program; returns only when that failed. system_errno() is what execve(2) said, when it was that. A program of
+// a named rule is looked at again first: it must be the file that stood there when the policy was compiled, owned by root
+// and written by nobody else (decision M17).
+Error LaunchProgram(const PermittedProgram& program);
+
+}  // namespace reeve::warden

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "agent/wire/packet.h"
+#include "base/event_loop.h"
+#include "base/unique_fd.h"
+
+namespace reeve::warden {
+
+// The warden's end of one control socket, to the core or to a worker. It ends at the first thing that is wrong, and
+// nothing is repaired: the owner is told why, once, and nothing is delivered or sent afterwards. Not thread-safe.
+class Peer {
+ public:
+  // Fails when the message is malformed or out of turn: that ends the peer.
+  using OnPacket = std::function<Status(wire::Packet packet)>;
+  // The Peer is not to be destroyed within.
+  using OnEnd = std::function<void(const std::string& why)>;
+
+  // `loop` is lent. REQUIRES: Start is called before anything else.
+  Peer(EventLoop& loop, UniqueFd socket, uint64_t generation, OnPacket on_packet, OnEnd on_end);
+  Peer(const Peer&) = delete;
+  Peer& operator=(const Peer&) = delete;
+  ~Peer();
+
+  Status Start();
+  // Called before the socket is read in the loop's turn: lets the owner look at another socket first (decision M1).
+  void SetBeforeRead(std::function<void()> before_read) { before_read_ = std::move(before_read); }
+  // Takes what has arrived, at most kMaxPacketsPerTurn. May end the peer.
+  void Drain();
+  void End(const std::string& why);
+  bool has_ended() const { return !socket_; }
+
+  // A peer that does not read its socket ends.
+  template <typename Payload>
+  void Send(wire::Type type, uint64_t request_id, const Payload& payload, std::string_view tail = {},
+            std::span<const int> fds = {}) {
+    SendBytes(type, request_id, BytesOf(payload), AsBytes(tail), fds);
+  }
+  void Send(wire::Type type) { SendBytes(type, 0, {}, {}, {}); }
+  void Send(wire::Type type, uint64_t request_id, std::span<const int> fds) { SendBytes(type, request_id, {}, {}, fds); }
+
+ private:
+  void SendBytes(wire::Type type, uint64_t request_id, Bytes payload, Bytes tail, std::span<const int> fds);
+
+  EventLoop& loop_;
+  UniqueFd socket_;
+  uint64_t generation_;
+  OnPacket on_packet_;
+  OnEnd on_end_;
+  std::function<void()> before_read_;
+};
+
+// A message that carries nothing beside its header. Fails with kBadMessage.
+Status CheckEmpty(const wire::Packet& packet);
+
+}  // namespace reeve::warden

@@ -1,0 +1,47 @@
+#include "agent/warden/run_directory.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+
+#include "agent/warden/confined_process.h"
+#include "agent/warden/trusted_file.h"
+#include "base/sys.h"
+
+namespace reeve::warden {
+namespace {
+
+Status MakeDirectory(const std::string& path, mode_t mode) {
+  if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST) return FailErrno("make directory " + path);
+  return {};
+}
+
+Result<UniqueFd> OpenLock(int directory_fd) {
+  constexpr int kFlags = O_RDWR | O_CREAT | O_NOFOLLOW;
+  Result<UniqueFd> lock = sys::OpenAt(directory_fd, "lock", kFlags, 0600);
+  // With qemu-ga's own default, -t /var/run, that name is another's directory.
+  const int error_number = lock ? 0 : lock.error().system_errno();
+  if (error_number == EISDIR || error_number == ELOOP) return sys::OpenAt(directory_fd, "reeved.lock", kFlags, 0600);
+  return lock;
+}
+
+}  // namespace
+
+Result<UniqueFd> TakeRunDirectory(const std::string& path) {
+  REEVE_TRY(MakeDirectory(path, 0755));
+  const UniqueFd directory = REEVE_TRY(sys::Open(path, O_RDONLY | O_DIRECTORY));
+  const struct stat status = REEVE_TRY(sys::Stat(directory.get()));
+  REEVE_TRY(CheckOwnership(status, path));
+  UniqueFd lock = REEVE_TRY(OpenLock(directory.get()));
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK) return Fail(Code::kUnavailable, "another reeved runs in " + path);
+    return FailErrno("lock " + path + "/lock");
+  }
+  REEVE_TRY(MakeDirectory(path + "/state", 0700));
+  REEVE_TRY(MakeDirectory(EmptyDirectoryIn(path), 0555));
+  return lock;
+}
+
+}  // namespace reeve::warden

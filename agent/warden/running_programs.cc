@@ -1,0 +1,210 @@
+#include "agent/warden/running_programs.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <memory>
+#include <utility>
+
+#include "agent/wire/messages.h"
+#include "base/log.h"
+#include "base/sys.h"
+
+namespace reeve::warden {
+namespace {
+
+constexpr int kExecFailed = 127;
+
+wire::ProgramStatus StatusOf(int wait_status, bool was_timed_out) {
+  wire::ProgramStatus status;
+  status.kind = WIFEXITED(wait_status) ? 1 : 2;
+  status.value = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : WTERMSIG(wait_status);
+  status.was_timed_out = was_timed_out ? 1 : 0;
+  return status;
+}
+
+// In the child.
+int RunOrTellWhyNot(const PermittedProgram& program, int answer_fd) {
+  static_cast<void>(SendAnswer(answer_fd, ChildAnswer::Of(LaunchProgram(program))));
+  return kExecFailed;
+}
+
+}  // namespace
+
+// Both ends of what a program gets.
+struct RunningPrograms::Pipes {
+  sys::TwoFds status;
+  sys::TwoFds in;   // first: the program's
+  sys::TwoFds out;  // second: the program's
+  sys::TwoFds err;  // second: the program's
+};
+
+RunningPrograms::RunningPrograms(EventLoop& loop, Reaper& reaper, std::optional<sandbox::CgroupTree> groups)
+    : loop_(loop),
+      children_(loop, reaper, kMaxPrograms),
+      groups_(std::move(groups)),
+      group_prefix_("reeve-" + std::to_string(::getpid()) + "-") {}
+
+RunningPrograms::~RunningPrograms() {
+  for (auto* programs : {&programs_, &leftovers_})
+    for (auto& [number, program] : *programs) loop_.Cancel(program.timer);
+}
+
+Result<RunningPrograms::Pipes> RunningPrograms::MakePipes(const WantedStreams& streams) {
+  Pipes pipes;
+  pipes.status = REEVE_TRY(sys::Pipe(O_NONBLOCK));
+  if (streams.has_stdin) {
+    pipes.in = REEVE_TRY(sys::Pipe());
+    REEVE_TRY(sys::SetNonBlocking(pipes.in.second.get()));
+  }
+  if (streams.has_stdout) {
+    pipes.out = REEVE_TRY(sys::Pipe());
+    REEVE_TRY(sys::SetNonBlocking(pipes.out.first.get()));
+  }
+  if (streams.has_stderr) {
+    pipes.err = REEVE_TRY(sys::Pipe());
+    REEVE_TRY(sys::SetNonBlocking(pipes.err.first.get()));
+  }
+  return pipes;
+}
+
+std::optional<sandbox::Cgroup> RunningPrograms::MakeGroup(uint64_t number) {
+  if (!groups_) return std::nullopt;
+  Result<sandbox::Cgroup> group = groups_->MakeLeaf(group_prefix_ + std::to_string(number));
+  if (group) return std::move(*group);
+  LogWarning("a program runs without a control group of its own: " + group.error().message());
+  return std::nullopt;
+}
+
+Result<pid_t> RunningPrograms::Fork(uint64_t number, const PermittedProgram& program, const std::vector<int>& kept,
+                                    RequestChildren::OnAnswer on_answer, std::optional<sandbox::Cgroup>& group) {
+  const auto start = [&](int group_fd) {
+    return children_.Start({.kept_fds = kept, .cgroup_fd = group_fd},
+                           [&program](int answer_fd) { return RunOrTellWhyNot(program, answer_fd); }, on_answer,
+                           [this, number](int wait_status) { Ended(number, wait_status); });
+  };
+  if (!group) return start(-1);
+  Result<pid_t> pid = start(group->fd());
+  if (pid || children_.running() >= kMaxPrograms) return pid;
+  LogWarning("a program runs without a control group of its own: " + pid.error().message());
+  group.reset();
+  return start(-1);
+}
+
+void RunningPrograms::Start(PermittedProgram program, const WantedStreams& streams, uint32_t owner,
+                            OnStarted on_started) {
+  ForgetEmptyGroups();
+  Result<Pipes> pipes = MakePipes(streams);
+  if (!pipes) return on_started(std::unexpected(Refusal::Of(pipes.error())));
+  program.stdin_fd = pipes->in.first.get();
+  program.stdout_fd = pipes->out.second.get();
+  program.stderr_fd = streams.is_merged ? program.stdout_fd : pipes->err.second.get();
+  std::vector<int> kept;
+  for (const int fd : {program.stdin_fd, program.stdout_fd, pipes->err.second.get()})
+    if (fd >= 0) kept.push_back(fd);
+
+  const uint64_t number = ++last_number_;
+  // std::function wants what can be copied.
+  auto started = std::make_shared<StartedProgram>();
+  started->program = number;
+  started->status = std::move(pipes->status.first);
+  started->stdin_pipe = std::move(pipes->in.second);
+  started->stdout_pipe = std::move(pipes->out.first);
+  started->stderr_pipe = std::move(pipes->err.first);
+  const uint32_t timeout_ms = program.rule.timeout_ms;
+  auto on_answer = [this, number, timeout_ms, started, on_started](Result<ChildAnswer> answer) {
+    Launched(number, std::move(answer), timeout_ms, std::move(*started), on_started);
+  };
+  std::optional<sandbox::Cgroup> group = MakeGroup(number);
+  Result<pid_t> pid = Fork(number, program, kept, std::move(on_answer), group);
+  if (!pid) return on_started(std::unexpected(Refusal::Of(pid.error())));
+  started->pid = *pid;
+  programs_.emplace(number, Program{.owner = owner,
+                                    .pid = *pid,
+                                    .has_started = false,
+                                    .was_timed_out = false,
+                                    .status = std::move(pipes->status.second),
+                                    .timer = 0,
+                                    .group = std::move(group)});
+}
+
+void RunningPrograms::Launched(uint64_t number, Result<ChildAnswer> answer, uint32_t timeout_ms, StartedProgram started,
+                               const OnStarted& on_started) {
+  if (answer) return on_started(std::unexpected(Refusal{answer->error_number, answer->text}));
+  // The socket closes without an answer when exec has happened (it is close-on-exec).
+  if (answer.error().code() != Code::kClosed)
+    return on_started(std::unexpected(Refusal{ETIMEDOUT, answer.error().message()}));
+  Program& program = programs_.at(number);
+  program.has_started = true;
+  if (timeout_ms != 0)
+    program.timer = loop_.After(std::chrono::milliseconds(timeout_ms), [this, number] { TimedOut(number); });
+  on_started(std::move(started));
+}
+
+void RunningPrograms::SignalProgram(Program& program, int signal) {
+  // The group's number is its own as long as its leader was not reaped, which happens in Ended.
+  if (program.pid != 0 && ::kill(-program.pid, signal) != 0) ::kill(program.pid, signal);  // not yet a leader
+  if (signal != SIGKILL || !program.group) return;
+  const Status killed = program.group->KillAll();
+  if (!killed) LogWarning("a program's control group cannot be killed: " + killed.error().message());
+}
+
+void RunningPrograms::TimedOut(uint64_t number) {
+  const auto found = programs_.find(number);
+  const auto left = leftovers_.find(number);
+  if (found == programs_.end()) {
+    if (left != leftovers_.end()) SignalProgram(left->second, SIGKILL);
+    return;
+  }
+  Program& program = found->second;
+  SignalProgram(program, program.was_timed_out ? SIGKILL : SIGTERM);
+  if (program.was_timed_out) return;
+  program.was_timed_out = true;
+  program.timer = loop_.After(kGraceBeforeKill, [this, number] { TimedOut(number); });
+}
+
+void RunningPrograms::Ended(uint64_t number, int wait_status) {
+  auto ended = programs_.extract(number);
+  if (ended.empty()) return;
+  Program program = std::move(ended.mapped());
+  program.pid = 0;
+  if (program.has_started) {
+    const wire::ProgramStatus status = StatusOf(wait_status, program.was_timed_out);
+    static_cast<void>(sys::Write(program.status.get(), BytesOf(status)));
+  }
+  program.status.Reset();
+  if (program.group && !program.group->Remove()) {
+    // What it left behind lives on, as under qemu-ga, until the rule's timeout or the service's end.
+    leftovers_.emplace(number, std::move(program));
+    return;
+  }
+  loop_.Cancel(program.timer);
+}
+
+void RunningPrograms::ForgetEmptyGroups() {
+  for (auto left = leftovers_.begin(); left != leftovers_.end();) {
+    const bool is_empty = left->second.group->Remove().has_value();
+    if (is_empty) loop_.Cancel(left->second.timer);
+    left = is_empty ? leftovers_.erase(left) : std::next(left);
+  }
+}
+
+Granted<void> RunningPrograms::Signal(uint32_t owner, uint64_t program, int signal) {
+  for (auto* programs : {&programs_, &leftovers_}) {
+    const auto found = programs->find(program);
+    if (found == programs->end() || found->second.owner != owner) continue;
+    SignalProgram(found->second, signal);
+    return {};
+  }
+  return std::unexpected(Refusal{ESRCH, "program " + std::to_string(program) + " does not run"});
+}
+
+void RunningPrograms::SignalAll(int signal) {
+  for (auto& [number, program] : programs_) SignalProgram(program, signal);
+  if (signal != SIGKILL) return;
+  for (auto& [number, program] : leftovers_) SignalProgram(program, signal);
+}
+
+}  // namespace reeve::warden

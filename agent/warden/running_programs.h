@@ -1,0 +1,98 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/sandbox/cgroup.h"
+#include "agent/warden/child.h"
+#include "agent/warden/launch_program.h"
+#include "agent/warden/refusal.h"
+#include "agent/warden/request_children.h"
+#include "base/event_loop.h"
+#include "base/unique_fd.h"
+
+namespace reeve::warden {
+
+// Programs beyond this are refused. A host that starts them by hundreds and polls none is broken.
+inline constexpr size_t kMaxPrograms = 256;
+// What a program at its timeout has between SIGTERM and SIGKILL.
+inline constexpr std::chrono::seconds kGraceBeforeKill{2};
+
+// The pipes that a program's starter wants; the others are /dev/null.
+struct WantedStreams {
+  bool has_stdin = false;
+  bool has_stdout = false;
+  bool has_stderr = false;
+  bool is_merged = false;  // stderr is stdout's pipe. REQUIRES: has_stdout and not has_stderr
+};
+
+// A program that runs, and its starter's ends of the pipes, which do not block.
+struct StartedProgram {
+  uint64_t program = 0;  // never used again
+  pid_t pid = 0;
+  UniqueFd status;  // a wire::ProgramStatus comes at the end, then the end of the stream
+  UniqueFd stdin_pipe;
+  UniqueFd stdout_pipe;
+  UniqueFd stderr_pipe;
+};
+
+// The programs that run for workers: each in a session, and where the machine can, a control group of its own, so that it ends
+// with everything that it forked (decision R13). Not thread-safe.
+class RunningPrograms {
+ public:
+  using OnStarted = std::function<void(Granted<StartedProgram>)>;
+
+  // Without `groups` what a program leaves behind in another session cannot be ended.
+  RunningPrograms(EventLoop& loop, Reaper& reaper, std::optional<sandbox::CgroupTree> groups);
+  RunningPrograms(const RunningPrograms&) = delete;
+  RunningPrograms& operator=(const RunningPrograms&) = delete;
+  ~RunningPrograms();
+
+  // `owner` is the worker, the only one that may signal it. `on_started` is called from the loop, once: when the program runs
+  // or why it does not. The rule's timeout counts from then on.
+  void Start(PermittedProgram program, const WantedStreams& streams, uint32_t owner, OnStarted on_started);
+  // To all of the program's processes: its process group, and with SIGKILL its control group.
+  Granted<void> Signal(uint32_t owner, uint64_t program, int signal);
+  // To all programs; SIGKILL also to what ended ones left in their control groups.
+  void SignalAll(int signal);
+  size_t running() const { return programs_.size(); }
+
+ private:
+  struct Program {
+    uint32_t owner = 0;
+    pid_t pid = 0;         // of its group too; 0 once it has ended and only its control group is kept
+    bool has_started = false;
+    bool was_timed_out = false;
+    UniqueFd status;       // our end
+    EventLoop::TimerId timer = 0;
+    std::optional<sandbox::Cgroup> group;
+  };
+  struct Pipes;
+
+  Result<Pipes> MakePipes(const WantedStreams& streams);
+  Result<pid_t> Fork(uint64_t number, const PermittedProgram& program, const std::vector<int>& kept,
+                     RequestChildren::OnAnswer on_answer, std::optional<sandbox::Cgroup>& group);
+  void Launched(uint64_t number, Result<ChildAnswer> answer, uint32_t timeout_ms, StartedProgram started,
+                const OnStarted& on_started);
+  void TimedOut(uint64_t number);
+  void Ended(uint64_t number, int wait_status);
+  void SignalProgram(Program& program, int signal);
+  void ForgetEmptyGroups();
+  std::optional<sandbox::Cgroup> MakeGroup(uint64_t number);
+
+  EventLoop& loop_;
+  RequestChildren children_;
+  std::optional<sandbox::CgroupTree> groups_;
+  std::string group_prefix_;
+  uint64_t last_number_ = 0;
+  std::map<uint64_t, Program> programs_;
+  std::map<uint64_t, Program> leftovers_;  // ended, with processes left in their control group
+};
+
+}  // namespace reeve::warden

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/event_loop.h"
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace reeve::warden {
+
+// Cuts what a process wrote to its standard error into lines and lets at most kLinesPerSecond through, kBurstLines at
+// once. Pure; not thread-safe.
+class LineLimiter {
+ public:
+  static constexpr int kLinesPerSecond = 20;
+  static constexpr int kBurstLines = 100;
+  static constexpr size_t kMaxLineBytes = 1024;  // a longer line is cut into several
+
+  // Hands each line that may pass to `take`; how many were held back is a line of its own before the next.
+  void Feed(std::string_view bytes, RunningTime now, const std::function<void(const std::string&)>& take);
+
+ private:
+  bool MayPass(RunningTime now);
+
+  std::string line_;
+  RunningTime refilled_at_{0};
+  int tokens_ = kBurstLines;
+  uint64_t held_back_ = 0;
+};
+
+// The log pipe of one worker: what it writes to standard error becomes the warden's log lines, under its name. Not
+// thread-safe.
+class WorkerLog {
+ public:
+  // `loop` is lent. `pipe` is the reading end.
+  WorkerLog(EventLoop& loop, UniqueFd pipe, std::string name);
+  WorkerLog(const WorkerLog&) = delete;
+  WorkerLog& operator=(const WorkerLog&) = delete;
+  ~WorkerLog();
+
+  Status Start();
+
+ private:
+  void Read();
+
+  EventLoop& loop_;
+  UniqueFd pipe_;
+  std::string name_;
+  LineLimiter limiter_;
+};
+
+}  // namespace reeve::warden
