@@ -80,7 +80,7 @@ TEST(JsonWriterTest, SetsCommasAndColonsByItself) {
 
 TEST(JsonWriterTest, EscapesControlBytesAndReplacesWhatIsNoUtf8) {
   JsonWriter json;
-  json.String(std::string("q\"\\\n\x7F\xC3\xA4\xFF\xC0\x80\xED\xA0\x80", 16));
+  json.String(std::string("q\"\\\n\x7F\xC3\xA4\xFF\xC0\x80\xED\xA0\x80", 13));
   EXPECT_EQ(json.text(),
             "\"q\\\"\\\\\\u000A\\u007F\xC3\xA4"
             "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\"");

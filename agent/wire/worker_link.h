@@ -5,7 +5,6 @@
 #include <memory>
 #include <string_view>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "agent/wire/packet.h"
@@ -29,6 +28,9 @@ struct RequestHead {
 // No request or reply is longer than these; base64 of 48 MiB is 64 MiB.
 inline constexpr uint64_t kMaxRequestBytes = 80ull << 20;
 inline constexpr uint64_t kMaxReplyBytes = 128ull << 20;
+
+// Packets handled before the loop looks at others.
+inline constexpr int kPacketsPerTurn = 64;
 
 // The descriptors that come with kWorkerStarted.
 struct WorkerChannel {
@@ -91,23 +93,27 @@ class WorkerLink {
     bool wants_settled = false;
   };
 
-  WorkerLink(EventLoop& loop, WorkerChannel channel, RingWriter writer, RingReader reader, uint64_t generation,
+  struct Unsent {
+    Header header;
+    std::vector<uint8_t> payload;
+  };
+  struct NoPayload {};
+
+  WorkerLink(EventLoop& loop, UniqueFd socket, RingWriter writer, RingReader reader, uint64_t generation,
              Events& events);
-  void OnReady(uint32_t events);
+  void OnReady(uint32_t ready);
   void ReadPackets();
   Status Handle(const Packet& packet);
   Status HandleReplyPiece(const Packet& packet);
   Status HandleReplyEnd(const Packet& packet);
-  Status HandleHold(const Packet& packet);
   Status HandleLogLine(const Packet& packet);
   Result<Incoming*> InFlight(uint64_t request_id);
   void SendPieces();
   bool SendOnePiece(Outgoing& request);
   template <typename Payload>
-  bool Put(const Header& header, const Payload& payload, std::string_view tail = {});
+  void Put(const Header& header, const Payload& payload, std::string_view tail = {});
   void Flush();
-  void TellCredit();
-  void Close(Error error);
+  void Close(const Error& error);
   Header HeaderOf(Type type, uint64_t request_id = 0) const;
 
   EventLoop& loop_;
@@ -116,13 +122,12 @@ class WorkerLink {
   RingReader reader_;
   uint64_t generation_;
   Events& events_;
-  bool is_greeted_ = false;     // the worker's kHello has come
-  bool is_watching_out_ = false;
+  bool is_greeted_ = false;  // the worker's kHello has come
   std::deque<Outgoing> outgoing_;
-  std::deque<std::vector<uint8_t>> unsent_;  // small packets that the socket did not take
+  std::deque<Unsent> unsent_;  // what the socket did not take
   std::unordered_map<uint64_t, Incoming> in_flight_;
   std::vector<uint8_t> scratch_;  // a reply's piece, copied out of the ring
-  std::shared_ptr<bool> alive_;   // false once destroyed or closed: a callback may destroy the link
+  std::shared_ptr<bool> is_alive_;  // false once closed or destroyed, which a callback may do
 };
 
 }  // namespace reeve::wire
