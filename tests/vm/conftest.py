@@ -6,6 +6,7 @@ REEVE_VM_ACCEL=kvm uses KVM. REEVE_VM_KEEP=1 keeps the folder with the logs."""
 
 import os
 import pathlib
+import re
 import subprocess
 
 import pytest
@@ -39,13 +40,28 @@ def find_package():
     return found[-1]
 
 
+def change_build_id(build, tree):
+    """Makes the programs of a package another build: they refuse to talk to those that run."""
+    source = next(build.glob("**/build_id.cc")).read_text()
+    build_id = bytes(int(word, 16) for word in re.findall(r"0x([0-9a-f]{2}), ", source))
+    changed = 0
+    for path in [*tree.glob("usr/sbin/*"), *tree.glob("usr/libexec/reeve/*")]:
+        content = path.read_bytes()
+        if not path.is_symlink() and build_id in content:
+            path.write_bytes(content.replace(build_id, bytes(byte ^ 0xFF for byte in build_id)))
+            changed += 1
+    assert changed >= 3, "warden, core and worker carry the build id"
+
+
 def make_next_version(package, folder):
-    """The same package under a higher version, as an upgrade would bring it."""
+    """A package of a higher version and another build, as an upgrade would bring it."""
     tree = folder / "next"
     subprocess.run(["dpkg-deb", "--raw-extract", package, tree], check=True)
     control = tree / "DEBIAN/control"
-    lines = [line + "+next" if line.startswith("Version:") else line for line in control.read_text().splitlines()]
-    control.write_text("\n".join(lines) + "\n")
+    control.write_text(re.sub(r"^(Version: .*)$", r"\1+next", control.read_text(), flags=re.MULTILINE))
+    change_build_id(package.parent, tree)
+    subprocess.run(["sh", "-c", "find . -type f ! -path './DEBIAN/*' -printf '%P\\0' | xargs -0 md5sum >DEBIAN/md5sums"],
+                   cwd=tree, check=True)
     path = folder / "reeve-next.deb"
     subprocess.run(["dpkg-deb", "--root-owner-group", "--build", tree, path], check=True, stdout=subprocess.DEVNULL)
     return path
