@@ -39,8 +39,15 @@ stop() {
     kill -TERM "$agent" 2>/dev/null || true
     wait "$agent" 2>/dev/null || true
     agent=
+    name_what_is_left
   fi
   [ -z "$folder" ] || rm -rf "$folder"
+}
+
+name_what_is_left() {
+  local left
+  left=$(find /proc -maxdepth 2 -name exe -lname "$folder/*" 2>/dev/null)
+  [ -z "$left" ] || { echo "run.sh: still running: $left" >&2; exit 1; }
 }
 
 start() {

@@ -64,7 +64,7 @@ as_root rm -rf "$results"
 mkdir -p "$results"
 suites=(unit sandbox integration lint run)
 
-run_ctest unit --label-regex '^unit$'
+run_ctest unit --label-exclude '^(sandbox|lint)$'
 run_ctest sandbox --label-regex '^sandbox$' --parallel 1
 run_pytest integration tests/integration 300
 run_ctest lint --label-regex '^lint$'
