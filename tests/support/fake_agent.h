@@ -149,10 +149,6 @@ class FakeAgent {
     if (answers_opens_) AnswerOpens();
     EXPECT_TRUE(loop_.RunOnce(std::chrono::milliseconds(0)).has_value());
   }
-  // Turns until nothing more happens.
-  void Settle() {
-    for (int turns = 0; turns < 2000; ++turns) Turn();
-  }
   void Advance(std::chrono::nanoseconds by) {
     clock_.Advance(by);
     Turn();
@@ -185,6 +181,9 @@ class FakeAgent {
   FakeProgram& program() { return *programs_.back(); }
   size_t program_count() const { return programs_.size(); }
   void SetNextPid(uint32_t pid) { next_pid_ = pid; }
+
+  // What was signalled: the program's number and the signal.
+  const std::vector<std::pair<uint64_t, int32_t>>& signals() const { return signals_; }
 
   uint64_t held() const { return held_; }
   void WithoutHandleBlock() { has_handle_block_ = false; }
@@ -334,8 +333,10 @@ class FakeAgent {
     reading = std::move(pipe.first);
     writing = pipe.second.Release();
   }
-  static int32_t AskToSignal(const reeve_agent*, uint64_t, uint64_t, int32_t, reeve_on_signalled, void*) {
-    return REEVE_ERROR_UNSUPPORTED;
+  static int32_t AskToSignal(const reeve_agent*, uint64_t, uint64_t program, int32_t signal_number,
+                             reeve_on_signalled, void*) {
+    self_->signals_.emplace_back(program, signal_number);
+    return REEVE_OK;
   }
 
   static int32_t Watch(const reeve_agent*, int32_t fd, uint32_t events, reeve_on_ready on_ready,
@@ -388,6 +389,7 @@ class FakeAgent {
   std::optional<std::pair<int32_t, std::string>> open_refusal_;
   std::vector<std::unique_ptr<FakeProgram>> programs_;
   std::optional<std::pair<int32_t, std::string>> run_refusal_;
+  std::vector<std::pair<uint64_t, int32_t>> signals_;
   uint32_t next_pid_ = 4711;
   uint64_t held_ = 0;
   bool has_handle_block_ = true;

@@ -1,0 +1,43 @@
+#include "plugins/exec/status_reply.h"
+
+#include <string>
+#include <string_view>
+
+#include "base/base64_stream.h"
+
+namespace reeve::exec {
+
+namespace {
+
+using Stream = std::optional<StreamCapture>;
+
+bool HasBytes(const Stream& stream) {
+  return stream && !stream->bytes().empty();
+}
+
+bool WriteData(plugin::Reply& reply, std::string_view key, const Stream& stream) {
+  if (!HasBytes(stream)) return true;
+  Base64Encoder encoder;
+  return reply.Write(", \"" + std::string(key) + "\": \"") &&
+         EncodeBase64To(reply, encoder, stream->bytes()) && FinishBase64To(reply, encoder) &&
+         reply.Write("\"");
+}
+
+std::string Truncated(std::string_view key, const Stream& stream) {
+  if (!HasBytes(stream)) return "";
+  return ", \"" + std::string(key) + "\": " + (stream->is_truncated() ? "true" : "false");
+}
+
+}  // namespace
+
+// Members in qemu-ga's order. Of a stream that gave nothing there is no member at all.
+bool WriteFinishedStatus(const ExecRecord& record, plugin::Reply& reply) {
+  std::string tail = Truncated("err-truncated", record.err);
+  if (record.end->signal != 0) tail += ", \"signal\": " + std::to_string(record.end->signal);
+  tail += Truncated("out-truncated", record.out) + ", \"exited\": true}";
+  return reply.Write("{\"exitcode\": " + std::to_string(record.end->exit_code)) &&
+         WriteData(reply, "err-data", record.err) && WriteData(reply, "out-data", record.out) &&
+         reply.Write(tail);
+}
+
+}  // namespace reeve::exec

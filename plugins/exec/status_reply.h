@@ -1,0 +1,12 @@
+#pragma once
+
+#include "plugins/exec/exec_record.h"
+#include "reeve/plugin.hpp"
+
+namespace reeve::exec {
+
+// Writes GuestExecStatus for a finished program to `reply`, output as base64 without a copy of it; the reply
+// stays to be finished. False: it takes no more.
+[[nodiscard]] bool WriteFinishedStatus(const ExecRecord& record, plugin::Reply& reply);
+
+}  // namespace reeve::exec
