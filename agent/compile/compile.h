@@ -1,0 +1,26 @@
+#pragma once
+
+#include <expected>
+#include <string>
+#include <vector>
+
+#include "agent/compile/options.h"
+#include "agent/config/config.h"
+
+// From files to a configuration. Reads; writes nothing.
+
+namespace reeve::compile {
+
+using Problems = std::vector<std::string>;  // one line each, `FILE:LINE:COL: ...` where there is a place
+
+// Everything but what must be looked up: users are names, programs are paths, filters are empty. A plugin whose manifest
+// is wrong is left out with a warning; anything else that is wrong fails.
+std::expected<config::Config, Problems> Gather(const Options& options);
+
+// The rest. `answers` are reeve-resolve's; without them only root is known and no uid is taken to be somebody's.
+std::expected<config::Config, Problems> Finish(config::Config config, std::string_view answers);
+
+// The files and directories that Gather reads, for confinement.
+std::vector<std::string> ReadPaths(const Options& options);
+
+}  // namespace reeve::compile
