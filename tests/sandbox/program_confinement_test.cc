@@ -1,0 +1,147 @@
+#include "agent/sandbox/program_confinement.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "agent/sandbox/filter/filter_compile.h"
+#include "base/sys.h"
+#include "base/testing.h"
+
+namespace reeve::sandbox {
+namespace {
+
+constexpr uid_t kUser = 78242;
+constexpr size_t kMaxOutputBytes = 64 << 10;
+
+// Runs a script in a child confined by `program`; returns what it printed, or why it could not be confined.
+template <typename Program>
+std::string RunScript(const Program& program, const std::string& script) {
+  sys::TwoFds pipe = sys::Pipe().value();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::dup2(pipe.second.get(), 1);
+    ::dup2(pipe.second.get(), 2);
+    const Status confined = ConfineProgram(program);
+    if (!confined) {
+      (void)sys::WriteAll(1, AsBytes(confined.error().message()));
+      ::_exit(127);
+    }
+    ::execl("/bin/sh", "sh", "-c", script.c_str(), nullptr);
+    ::_exit(126);
+  }
+  pipe.second.Reset();
+  std::string text = sys::ReadToEnd(pipe.first.get(), kMaxOutputBytes).value_or("");
+  ::waitpid(child, nullptr, 0);
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text;
+}
+
+class ServiceProgramTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (::geteuid() != 0) GTEST_SKIP() << "becoming another user needs root";
+    char pattern[] = "/tmp/reeve-state-XXXXXX";
+    state_ = ::mkdtemp(pattern);
+    ASSERT_EQ(::chown(state_.c_str(), kUser, kUser), 0);
+    filter_ = CompileServiceFilter().value();
+    program_.settings = InitialSettings::Take().value();
+    program_.uid = kUser;
+    program_.gid = kUser;
+    program_.state_directory = state_;
+    program_.filter = filter_;
+  }
+  void TearDown() override {
+    if (state_.empty()) return;
+    ::unlink((state_ + "/file").c_str());
+    ::rmdir(state_.c_str());
+  }
+  std::string state_;
+  std::vector<uint8_t> filter_;
+  ServiceProgram program_;
+};
+
+TEST_F(ServiceProgramTest, IsItsUserWithoutAnyCapability) {
+  EXPECT_EQ(RunScript(program_, "id -u; id -g; id -G"), "78242\n78242\n78242");
+  EXPECT_EQ(RunScript(program_, "grep -E '^(CapPrm|CapEff|CapBnd|CapAmb|CapInh|NoNewPrivs|Seccomp):' /proc/self/status | "
+                          "tr -d '\\t\\n'"),
+            "CapInh:0000000000000000CapPrm:0000000000000000CapEff:0000000000000000CapBnd:0000000000000000"
+            "CapAmb:0000000000000000NoNewPrivs:1Seccomp:2");
+}
+
+TEST_F(ServiceProgramTest, WritesItsStateDirectoryAndNothingElse) {
+  EXPECT_EQ(RunScript(program_, "echo text > " + state_ + "/file && cat " + state_ + "/file"), "text");
+  EXPECT_THAT(RunScript(program_, "echo text > /tmp/reeve-elsewhere"), testing::HasSubstr("Read-only file system"));
+  EXPECT_THAT(RunScript(program_, "echo text > /var/tmp/reeve-elsewhere"), testing::HasSubstr("Read-only file system"));
+}
+
+TEST_F(ServiceProgramTest, WritesNothingWithoutAStateDirectory) {
+  program_.state_directory.clear();
+  EXPECT_THAT(RunScript(program_, "echo text > " + state_ + "/file"), testing::HasSubstr("Read-only file system"));
+}
+
+TEST_F(ServiceProgramTest, MakesNoNamespace) {
+  EXPECT_THAT(RunScript(program_, "unshare --user true"), testing::HasSubstr("Operation not permitted"));
+  EXPECT_THAT(RunScript(program_, "unshare --net true"), testing::HasSubstr("Operation not permitted"));
+}
+
+TEST_F(ServiceProgramTest, StillRunsOtherPrograms) {
+  EXPECT_EQ(RunScript(program_, "ls /etc/passwd | cat"), "/etc/passwd");
+}
+
+TEST_F(ServiceProgramTest, RefusesToBeRoot) {
+  program_.uid = 0;
+  EXPECT_THAT(RunScript(program_, "echo ran"), testing::HasSubstr("cannot run as root"));
+}
+
+TEST_F(ServiceProgramTest, RefusesAStateDirectoryThatIsNotThere) {
+  program_.state_directory = "/nonexistent/directory";
+  EXPECT_THAT(RunScript(program_, "echo ran"), testing::HasSubstr("No such file or directory"));
+}
+
+TEST(UnconfinedProgramTest, GetsBackWhatTheServiceManagerGave) {
+  const mode_t mask = ::umask(022);
+  const UnconfinedProgram program{InitialSettings::Take().value()};
+  ::umask(0077);
+  rlimit files{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &files), 0);
+  const rlimit before = files;
+  files.rlim_cur = 64;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &files), 0);
+  const auto old_handler = ::signal(SIGPIPE, SIG_IGN);
+  sigset_t blocked;
+  ::sigemptyset(&blocked);
+  ::sigaddset(&blocked, SIGCHLD);
+  ::sigprocmask(SIG_BLOCK, &blocked, nullptr);
+  EXPECT_EQ(RunScript(program, "umask; ulimit -n; grep -E '^Sig(Blk|Ign):' /proc/self/status | tr -d '\\t\\n'"),
+            "0022\n" + std::to_string(before.rlim_cur) + "\nSigBlk:0000000000000000SigIgn:0000000000000000");
+  ::sigprocmask(SIG_UNBLOCK, &blocked, nullptr);
+  ::signal(SIGPIPE, old_handler);
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  ::umask(mask);
+}
+
+TEST(UnconfinedProgramTest, CarriesNoFilterAndEveryCapability) {
+  const UnconfinedProgram program{InitialSettings::Take().value()};
+  const std::string lines = "grep -E '^(Cap...|NoNewPrivs|Seccomp):' /proc/self/status";
+  // What this test itself has.
+  std::string own;
+  {
+    const std::string status = sys::ReadFile("/proc/self/status", kMaxOutputBytes).value();
+    for (size_t start = 0; start < status.size();) {
+      const size_t end = status.find('\n', start);
+      const std::string line = status.substr(start, end - start);
+      const bool is_wanted = line.starts_with("Cap") || line.starts_with("NoNewPrivs:") || line.starts_with("Seccomp:");
+      if (is_wanted) own += (own.empty() ? "" : "\n") + line;
+      start = end + 1;
+    }
+  }
+  EXPECT_EQ(RunScript(program, lines), own);
+}
+
+}  // namespace
+}  // namespace reeve::sandbox
