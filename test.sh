@@ -32,8 +32,8 @@ run_ctest() {
   local name=$1
   shift
   headline "$name"
-  as_root timeout 600 ctest --test-dir "$build" --output-on-failure --timeout 120 --parallel "$(nproc)" \
-    --output-junit "$results/$name.xml" "$@"
+  as_root env GTEST_OUTPUT="xml:$results/$name/" timeout 600 \
+    ctest --test-dir "$build" --output-on-failure --timeout 120 --parallel "$(nproc)" --output-junit "$results/$name.xml" "$@"
 }
 
 run_pytest() {

@@ -4,6 +4,7 @@
     summary.py FOLDER SUITE...
 
 Each SUITE must have left FOLDER/SUITE.xml with at least one test in it; one that did not counts as a failure.
+Where a test in there is a GoogleTest program that left FOLDER/SUITE/NAME.xml, its own tests are counted in its place.
 Exits 1 when anything failed."""
 
 import collections
@@ -27,15 +28,22 @@ def reason_of(case):
     if said:
         return " ".join(said.group(1).split())
     skipped = case.find("skipped")
-    return (skipped is not None and skipped.get("message") or "no reason given").splitlines()[0]
+    # GoogleTest puts the place before the reason.
+    return (skipped is not None and skipped.get("message") or "no reason given").splitlines()[-1]
 
 
 def was_skipped(case):
-    """Not so a test that ctest could not start: it says `notrun` of that too."""
+    """Not so a test that ctest could not start: it says `notrun` of that too, as GoogleTest does of a disabled one."""
     skipped = case.find("skipped")
     if case.get("status") == "notrun":
-        return skipped is not None and skipped.get("message", "").startswith("SKIP_")
+        return case.get("result") == "suppressed" or (
+            skipped is not None and skipped.get("message", "").startswith("SKIP_"))
     return skipped is not None or case.get("status") == "disabled"
+
+
+def has_failed(case):
+    return (case.find("failure") is not None or case.find("error") is not None
+            or case.get("status") in ("fail", "notrun"))
 
 
 def name_of(case):
@@ -47,22 +55,46 @@ def add(case, suite, counts):
     name = f"{suite}: {name_of(case)}"
     if was_skipped(case):
         counts.skipped.append((name, reason_of(case)))
-    elif case.find("failure") is not None or case.find("error") is not None or case.get("status") in ("fail", "notrun"):
+    elif has_failed(case):
         counts.failed.append(name)
     else:
         counts.passed += 1
 
 
+def add_program(case, own_cases, suite, counts):
+    """A program may also fail outside of its tests: by a crash at its end, or by its time limit."""
+    failed_before = len(counts.failed)
+    for own_case in own_cases:
+        add(own_case, suite, counts)
+    if has_failed(case) and not was_skipped(case) and len(counts.failed) == failed_before:
+        counts.failed.append(f"{suite}: {name_of(case)}")
+
+
+def read_cases(path):
+    return list(xml.parse(path).iter("testcase"))
+
+
+def own_cases_of(folder, suite, case):
+    try:
+        return read_cases(folder / suite / f"{case.get('name')}.xml")
+    except (OSError, xml.ParseError):
+        return []
+
+
 def add_suite(folder, suite, counts):
     try:
-        cases = list(xml.parse(folder / f"{suite}.xml").iter("testcase"))
+        cases = read_cases(folder / f"{suite}.xml")
     except (OSError, xml.ParseError) as error:
         counts.failed.append(f"{suite}: left no result ({error})")
         return
     if not cases:
         counts.failed.append(f"{suite}: no test in it")
     for case in cases:
-        add(case, suite, counts)
+        own_cases = own_cases_of(folder, suite, case)
+        if own_cases:
+            add_program(case, own_cases, suite, counts)
+        else:
+            add(case, suite, counts)
 
 
 def print_counts(counts):

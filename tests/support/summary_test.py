@@ -13,7 +13,9 @@ SUMMARY = pathlib.Path(__file__).with_name("summary.py")
 def run(*suites, **files):
     with tempfile.TemporaryDirectory() as folder:
         for name, cases in files.items():
-            (pathlib.Path(folder) / f"{name}.xml").write_text(f"<testsuite>{cases}</testsuite>")
+            path = pathlib.Path(folder) / (name.replace("__", "/") + ".xml")
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(f"<testsuite>{cases}</testsuite>")
         done = subprocess.run([sys.executable, SUMMARY, folder, *suites], capture_output=True, text=True, check=False)
     return done.returncode, done.stdout.splitlines()
 
@@ -47,6 +49,19 @@ class SummaryTest(unittest.TestCase):
 
     def test_an_empty_suite_has_failed(self):
         self.assertEqual(run("unit", unit="")[0], 1)
+
+    def test_counts_the_tests_of_a_program_for_the_program(self):
+        own = ('<testcase name="a" classname="A" status="run" result="completed"/>'
+               '<testcase name="b" classname="A" status="run" result="skipped"><skipped message="a.cc:4&#x0A;no root"/>'
+               '</testcase>')
+        status, lines = run("box", box='<testcase name="box_test" status="run"/>', box__box_test=own)
+        self.assertEqual((status, lines), (0, ["skipped box: A.b: no root", "1 passed, 0 failed, 1 skipped"]))
+
+    def test_a_program_that_failed_after_its_tests_has_failed(self):
+        own = '<testcase name="a" classname="A" status="run" result="completed"/>'
+        program = '<testcase name="box_test" status="fail"><failure/></testcase>'
+        self.assertEqual(run("box", box=program, box__box_test=own),
+                         (1, ["FAILED  box: box_test", "1 passed, 1 failed, 0 skipped"]))
 
 
 if __name__ == "__main__":
