@@ -6,7 +6,6 @@
 // The figures stand in docs/adr/0003-one-ring-per-direction.md.
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -41,23 +40,11 @@ struct Case {
   uint32_t ring_bytes = kRingBytes;
 };
 
-Packet ReceiveWaiting(int socket_fd) {
-  while (true) {
-    Result<Packet> packet = Receive(socket_fd);
-    if (packet) return std::move(*packet);
-    REEVE_CHECK(packet.error().code() == Code::kUnavailable);
-    pollfd poll_fd{.fd = socket_fd, .events = POLLIN, .revents = 0};
-    ::poll(&poll_fd, 1, -1);
-  }
-}
+Packet TakePacket(int socket_fd) { return std::move(*ReceiveWaiting(socket_fd)); }
 
 template <typename Payload>
-void SendWaiting(int socket_fd, Type type, const Payload& payload, std::string_view tail = {}, int fd = -1) {
-  const std::span<const int> fds = fd < 0 ? std::span<const int>() : std::span<const int>(&fd, 1);
-  while (!Send(socket_fd, Header{.type = type}, payload, tail, fds)) {
-    pollfd poll_fd{.fd = socket_fd, .events = POLLOUT, .revents = 0};
-    ::poll(&poll_fd, 1, -1);
-  }
+void SendPacket(int socket_fd, Type type, const Payload& payload, std::string_view tail = {}) {
+  REEVE_CHECK(SendWaiting(socket_fd, Header{.type = type}, BytesOf(payload), AsBytes(tail)).has_value());
 }
 
 // Stands for the core's check: every byte is looked at.
@@ -68,13 +55,13 @@ void WriteByRing(int socket_fd, RingWriter& ring, Bytes message, uint32_t piece_
     const std::span<uint8_t> room =
         ring.Reserve(static_cast<uint32_t>(std::min<size_t>(message.size(), piece_bytes)));
     if (room.empty()) {
-      const Packet credit = ReceiveWaiting(socket_fd);
+      const Packet credit = TakePacket(socket_fd);
       REEVE_CHECK(ring.Consumed(credit.Read<Consumed>()->consumed).has_value());
       continue;
     }
     std::memcpy(room.data(), message.data(), room.size());
     const auto count = static_cast<uint32_t>(room.size());
-    SendWaiting(socket_fd, Type::kReply, ReplyPiece{.ring_offset = ring.Commit(count), .piece_bytes = count});
+    SendPacket(socket_fd, Type::kReply, ReplyPiece{.ring_offset = ring.Commit(count), .piece_bytes = count});
     message = message.subspan(count);
   }
 }
@@ -88,7 +75,8 @@ void WriteByMemfd(int socket_fd, Bytes message) {
   // The writable mapping is gone, else this seal fails with EBUSY.
   REEVE_CHECK(sys::AddSeals(file.get(), F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL).has_value());
   const auto count = static_cast<uint32_t>(message.size());
-  SendWaiting(socket_fd, Type::kReply, ReplyPiece{.piece_bytes = count}, {}, file.get());
+  const int fd = file.get();
+  REEVE_CHECK(Send(socket_fd, Header{.type = Type::kReply}, ReplyPiece{.piece_bytes = count}, {}, {&fd, 1}).has_value());
 }
 
 // The reader gives one answer per message, so that the writer measures round trips, as requests are.
@@ -97,11 +85,11 @@ void WriteByMemfd(int socket_fd, Bytes message) {
   const std::vector<uint8_t> message(run.message_bytes, 'x');
   for (uint64_t i = 0; i < messages; ++i) {
     if (run.way == Way::kSocket)
-      SendWaiting(socket_fd, Type::kReply, ReplyPiece{.ring_offset = kInlineOffset}, AsText(message));
+      SendPacket(socket_fd, Type::kReply, ReplyPiece{.ring_offset = kInlineOffset}, AsText(message));
     if (run.way == Way::kRing) WriteByRing(socket_fd, ring, message, run.piece_bytes);
     if (run.way == Way::kMemfd) WriteByMemfd(socket_fd, message);
     while (true) {
-      const Packet answer = ReceiveWaiting(socket_fd);
+      const Packet answer = TakePacket(socket_fd);
       if (run.way == Way::kRing) REEVE_CHECK(ring.Consumed(answer.Read<Consumed>()->consumed).has_value());
       if (answer.header.request_id != 0) break;
     }
@@ -111,7 +99,7 @@ void WriteByMemfd(int socket_fd, Bytes message) {
 
 void ReadOne(const Case& run, int socket_fd, RingReader& ring, std::vector<uint8_t>& copy) {
   for (uint32_t received = 0; received < run.message_bytes;) {
-    const Packet packet = ReceiveWaiting(socket_fd);
+    const Packet packet = TakePacket(socket_fd);
     Bytes tail;
     const ReplyPiece piece = *packet.Read<ReplyPiece>(&tail);
     if (run.way == Way::kSocket) {
@@ -128,7 +116,7 @@ void ReadOne(const Case& run, int socket_fd, RingReader& ring, std::vector<uint8
     LookAt(place);
     received += piece.piece_bytes;
     if (ring.owes_credit() && received < run.message_bytes) {
-      SendWaiting(socket_fd, Type::kConsumed, Consumed{.consumed = ring.consumed()});
+      SendPacket(socket_fd, Type::kConsumed, Consumed{.consumed = ring.consumed()});
       ring.Told();
     }
   }

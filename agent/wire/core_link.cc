@@ -1,7 +1,5 @@
 #include "agent/wire/core_link.h"
 
-#include <poll.h>
-
 #include <algorithm>
 #include <cstring>
 #include <new>
@@ -17,15 +15,6 @@ constexpr size_t kMaxSpareBytes = 4u << 20;
 // So small a buffer is not worth keeping apart.
 constexpr size_t kMinTextBytes = 16 * 1024;
 
-// Waits until the socket can be read, or written, or is closed.
-Status WaitFor(int socket_fd, short events) {
-  pollfd poll_fd{.fd = socket_fd, .events = events, .revents = 0};
-  while (::poll(&poll_fd, 1, -1) < 0) {
-    if (errno != EINTR) return FailErrno("poll the core's socket");
-  }
-  return {};
-}
-
 bool IsCancel(const Packet& packet) { return packet.header.type == Type::kCancel; }
 
 }  // namespace
@@ -40,7 +29,7 @@ Result<std::unique_ptr<CoreLink>> CoreLink::Create(EventLoop& loop, UniqueFd soc
   REEVE_TRY(loop.Watch(raw->socket_.get(), EPOLLIN, [raw](uint32_t) { raw->OnReady(); }));
   Hello hello;
   std::memcpy(hello.build_id, BuildId(), sizeof hello.build_id);
-  REEVE_TRY(raw->SendWaiting(raw->HeaderOf(Type::kHello), BytesOf(hello)));
+  REEVE_TRY(wire::SendWaiting(raw->socket_.get(), raw->HeaderOf(Type::kHello), BytesOf(hello)));
   return link;
 }
 
@@ -193,7 +182,7 @@ void CoreLink::Recycle(RequestText text) {
 void CoreLink::TellCredit() {
   if (is_closed_ || !reader_.owes_credit()) return;
   const Consumed credit{.consumed = reader_.consumed()};
-  if (SendWaiting(HeaderOf(Type::kConsumed), BytesOf(credit))) reader_.Told();
+  if (SendWaiting(socket_.get(), HeaderOf(Type::kConsumed), BytesOf(credit))) reader_.Told();
 }
 
 void CoreLink::Close(const Error& error) {
@@ -204,17 +193,8 @@ void CoreLink::Close(const Error& error) {
 
 // ---- to the core
 
-Status CoreLink::SendWaiting(const Header& header, Bytes payload, Bytes tail) {
-  while (true) {
-    const Status sent = wire::Send(socket_.get(), header, payload, tail);
-    if (sent || sent.error().code() != Code::kUnavailable) return sent;
-    REEVE_TRY(WaitFor(socket_.get(), POLLOUT));
-  }
-}
-
 Status CoreLink::ReadWhileWaiting() {
-  REEVE_TRY(WaitFor(socket_.get(), POLLIN));
-  Packet packet = REEVE_TRY(Receive(socket_.get()));
+  Packet packet = REEVE_TRY(ReceiveWaiting(socket_.get()));
   REEVE_TRY(Check(packet));
   if (packet.header.type == Type::kConsumed) return {};
   deferred_.push_back(std::move(packet));
@@ -238,7 +218,7 @@ Result<std::span<uint8_t>> CoreLink::WaitForRoom(Open& request, uint64_t wanted)
 Status CoreLink::SendCommitted(const Open& request, uint32_t count) {
   const ReplyPiece piece{
       .ring_offset = writer_.Commit(count), .piece_bytes = count, .consumed = reader_.consumed()};
-  REEVE_TRY(SendWaiting(HeaderOf(Type::kReply, request.head.id), BytesOf(piece)));
+  REEVE_TRY(SendWaiting(socket_.get(), HeaderOf(Type::kReply, request.head.id), BytesOf(piece)));
   reader_.Told();
   return {};
 }
@@ -292,17 +272,17 @@ void CoreLink::Finish(uint64_t request_id, int32_t status, std::string_view text
                      .total_bytes = request.written_bytes + (is_success ? tail.size() : 0),
                      .consumed = reader_.consumed()};
   // A core that is gone is noticed by the loop; there is nobody to tell here.
-  if (SendWaiting(HeaderOf(Type::kReplyEnd, request_id), BytesOf(end), AsBytes(tail))) reader_.Told();
+  if (SendWaiting(socket_.get(), HeaderOf(Type::kReplyEnd, request_id), BytesOf(end), AsBytes(tail))) reader_.Told();
   open_.erase(request_id);
 }
 
 void CoreLink::WantSettled(uint64_t request_id) {
-  static_cast<void>(SendWaiting(HeaderOf(Type::kWantSettled, request_id), {}));
+  static_cast<void>(SendWaiting(socket_.get(), HeaderOf(Type::kWantSettled, request_id), {}));
 }
 
 void CoreLink::Hold(uint64_t held) {
   const wire::Hold payload{.held = held};
-  static_cast<void>(SendWaiting(HeaderOf(Type::kHold), BytesOf(payload)));
+  static_cast<void>(SendWaiting(socket_.get(), HeaderOf(Type::kHold), BytesOf(payload)));
 }
 
 bool CoreLink::Log(Severity severity, std::string_view text) {

@@ -65,7 +65,7 @@ class CoreLink {
   const std::atomic<bool>& cancel_flag(uint64_t request_id) const;
 
   void Hold(uint64_t held);
-  // False: the socket is full or closed, the line was not sent.
+  // False: the socket is full or closed, the line was not sent. From any thread.
   bool Log(Severity severity, std::string_view text);
 
   // Gives a request's memory back, so that the next of its size touches no fresh page.
@@ -98,7 +98,6 @@ class CoreLink {
   Result<std::span<uint8_t>> WaitForRoom(Open& request, uint64_t wanted);
   Status ReadWhileWaiting();
   Status SendCommitted(const Open& request, uint32_t count);
-  Status SendWaiting(const Header& header, Bytes payload, Bytes tail = {});
   Open& OpenRequest(uint64_t request_id);
   Header HeaderOf(Type type, uint64_t request_id = 0) const;
   void TellCredit();

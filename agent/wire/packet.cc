@@ -1,5 +1,6 @@
 #include "agent/wire/packet.h"
 
+#include <poll.h>
 #include <sys/uio.h>
 
 #include <array>
@@ -48,6 +49,30 @@ Result<Packet> Receive(int socket_fd) {
   packet.payload.assign(reader.rest().begin(), reader.rest().end());
   packet.fds = std::move(message.fds);
   return packet;
+}
+
+Status WaitForSocket(int socket_fd, short events) {
+  pollfd poll_fd{.fd = socket_fd, .events = events, .revents = 0};
+  while (::poll(&poll_fd, 1, -1) < 0) {
+    if (errno != EINTR) return FailErrno("poll a socket");
+  }
+  return {};
+}
+
+Status SendWaiting(int socket_fd, const Header& header, Bytes payload, Bytes tail) {
+  while (true) {
+    Status sent = Send(socket_fd, header, payload, tail);
+    if (sent || sent.error().code() != Code::kUnavailable) return sent;
+    REEVE_TRY(WaitForSocket(socket_fd, POLLOUT));
+  }
+}
+
+Result<Packet> ReceiveWaiting(int socket_fd) {
+  while (true) {
+    Result<Packet> packet = Receive(socket_fd);
+    if (packet || packet.error().code() != Code::kUnavailable) return packet;
+    REEVE_TRY(WaitForSocket(socket_fd, POLLIN));
+  }
 }
 
 }  // namespace reeve::wire

@@ -46,6 +46,13 @@ struct Packet {
 // fields are wrong; after that the peer is to be dropped.
 Result<Packet> Receive(int socket_fd);
 
+// The same for a process that may wait, a worker: Send while the socket is full, Receive while there is nothing. The
+// other side (core or warden) never waits for a worker, so both end.
+Status SendWaiting(int socket_fd, const Header& header, Bytes payload, Bytes tail = {});
+Result<Packet> ReceiveWaiting(int socket_fd);
+// Until the socket has something of poll(2)'s `events`, or is closed.
+Status WaitForSocket(int socket_fd, short events);
+
 // What this build is: all processes of one installation carry the same.
 const uint8_t (&BuildId())[kBuildIdBytes];
 
