@@ -1,0 +1,73 @@
+#include "agent/core/audit.h"
+
+#include <cstdio>
+
+#include "agent/core/asker.h"
+#include "agent/wire/log_record.h"
+#include "base/json_writer.h"
+
+namespace reeve::core {
+namespace {
+
+const char* OutcomeName(AuditRecord::Outcome outcome) {
+  switch (outcome) {
+    case AuditRecord::Outcome::kRefused:
+      return "refused";
+    case AuditRecord::Outcome::kReturned:
+      return "returned";
+    case AuditRecord::Outcome::kFailed:
+      return "failed";
+  }
+  return "failed";
+}
+
+void AppendMember(std::string& line, std::string_view key, std::string_view text) {
+  line += ", \"";
+  line += key;
+  line += "\": ";
+  json::AppendString(line, text);
+}
+
+}  // namespace
+
+std::string UtcText(uint64_t epoch_us) {
+  using namespace std::chrono;
+  const sys_time<microseconds> time{microseconds(static_cast<int64_t>(epoch_us))};
+  const auto day = floor<days>(time);
+  const year_month_day date(day);
+  const hh_mm_ss clock(time - day);
+  char text[40];
+  std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d.%06dZ", static_cast<int>(date.year()),
+                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
+                static_cast<int>(clock.seconds().count()), static_cast<int>(clock.subseconds().count()));
+  return text;
+}
+
+std::string AuditLine(const AuditRecord& record, uint64_t epoch_us) {
+  std::string line = "{\"time\": \"" + UtcText(epoch_us) + "\", \"event\": \"command\"";
+  AppendMember(line, "channel", record.channel);
+  AppendMember(line, "peer", PeerText(record.peer));
+  AppendMember(line, "command", record.command);
+  AppendMember(line, "outcome", OutcomeName(record.outcome));
+  if (!record.rule.empty()) AppendMember(line, "rule", record.rule);
+  if (!record.origin.empty()) AppendMember(line, "origin", record.origin);
+  if (!record.object.empty()) AppendMember(line, "object", record.object);
+  const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(record.duration).count();
+  return line + ", \"duration_us\": " + std::to_string(micros) + "}";
+}
+
+bool Audit::Wants(const config::CommandSpec& command, policy::Verdict verdict) const {
+  using Decisions = policy::AuditRules::Decisions;
+  if (decisions_ == Decisions::kNone) return false;
+  if (verdict == policy::Verdict::kDeny || decisions_ == Decisions::kAll) return true;
+  return decisions_ == Decisions::kDeniedAndPrivileged && command.Has(config::kChangesState);
+}
+
+void Audit::Record(const AuditRecord& record) {
+  if (sinks_.empty()) return;
+  const std::string line = AuditLine(record, wire::EpochMicroseconds());
+  for (AuditSink* sink : sinks_) sink->Write(line);
+}
+
+}  // namespace reeve::core

@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "agent/core/asker.h"
+#include "agent/core/dispatcher.h"
+#include "agent/qga/session.h"
+#include "agent/transport/connection.h"
+#include "base/event_loop.h"
+
+namespace reeve::core {
+
+// One connection with its session: bytes from the transport into the session, its requests to the dispatcher, replies
+// back. Owned by the ChannelServer; outlives its connection until every request that it issued is answered. Not thread-safe.
+class Client final : public qga::Session::Executor {
+ public:
+  // Who owns clients.
+  class Owner {
+   public:
+    virtual ~Owner() = default;
+    // The connection is gone; requests may still be under way.
+    virtual void OnConnectionGone(Client& client) = 0;
+    // And now nothing is: the client may be destroyed, but not within this call.
+    virtual void OnClientDone(Client& client) = 0;
+  };
+
+  struct Parts {
+    EventLoop& loop;
+    Dispatcher& dispatcher;
+    Owner& owner;
+    std::span<uint8_t> read_buffer;  // shared by all clients: nothing stays in it between calls
+  };
+
+  // The parts are lent for the life of this.
+  Client(const Parts& parts, transport::Connection connection, uint32_t channel, std::string channel_name,
+         const qga::SessionOptions& options);
+  ~Client() override;
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  // Begins to watch the connection.
+  Status Start();
+  // Takes no more input: the service stops. What is under way is answered.
+  void StopInput();
+  bool is_idle() const { return session_.is_idle() && session_.output().is_empty(); }
+  uint32_t channel() const { return asker_.channel_index; }
+
+  // From the session.
+  void Execute(uint64_t token, Request request, RunningTime arrived) override;
+
+ private:
+  bool is_serial() const { return connection_->medium() == transport::Medium::kSerial; }
+  void OnReady(uint32_t events);
+  void OnTimer();
+  bool OnAnswer(uint64_t token, Reply reply);
+  void Turn();
+  void Read();
+  bool ReadOnce();
+  void TakeEnd();
+  void Write();
+  bool IsOver() const;
+  void Rewatch();
+  void ArmTimer();
+  void Lose();
+  void NoteDone();
+
+  const Parts parts_;
+  Asker asker_;
+  qga::Session session_;
+  std::optional<transport::Connection> connection_;  // none: gone
+  uint32_t watched_events_ = 0;
+  bool may_read_ = false;        // the transport said that there is something
+  bool has_input_ended_ = false;  // of a stream: its client writes no more
+  bool is_input_stopped_ = false;
+  bool is_blocked_ = false;       // the transport takes no output now
+  bool is_reader_gone_ = false;   // of a stream: nobody will read any more
+  bool is_broken_ = false;        // the connection failed: to be given up at the end of the turn
+  bool is_in_turn_ = false;
+  bool is_done_ = false;
+  EventLoop::TimerId timer_ = 0;
+  RunningTime timer_at_{0};
+  EventLoop::TimerId again_ = 0;
+};
+
+}  // namespace reeve::core

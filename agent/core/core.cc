@@ -1,0 +1,97 @@
+#include "agent/core/core.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+
+namespace reeve::core {
+namespace {
+
+using std::chrono::milliseconds;
+
+// When the service stops: how long what is under way may take to be answered, and how often that is looked at.
+constexpr std::chrono::seconds kStopGrace{2};
+constexpr milliseconds kStopLook{20};
+
+bool Names(const std::vector<std::string>& sinks, std::string_view prefix) {
+  return std::ranges::any_of(sinks, [&](const std::string& sink) { return sink.starts_with(prefix); });
+}
+
+}  // namespace
+
+Core::Core(EventLoop& loop, CoreSetup setup)
+    : loop_(loop), setup_(std::move(setup)), freeze_(setup_.config), table_(setup_.config) {}
+
+Core::~Core() { loop_.Cancel(stop_timer_); }
+
+Result<std::unique_ptr<Core>> Core::Create(EventLoop& loop, Clock& clock, CoreSetup setup) {
+  std::unique_ptr<Core> core(new Core(loop, std::move(setup)));
+  REEVE_TRY(core->Wire(clock));
+  return core;
+}
+
+// The policy's words for sinks. The journal takes syslog's format as well; without a socket to either, standard error is
+// where the service manager reads along.
+std::vector<AuditSink*> Core::MakeSinks() {
+  const std::vector<std::string>& wanted = setup_.config.policy.audit.sinks;
+  if (Names(wanted, "file:") && setup_.log != nullptr) sinks_.push_back(std::make_unique<AuditFileSink>(*setup_.log));
+  const bool wants_syslog = Names(wanted, "journal") || Names(wanted, "syslog");
+  if (wants_syslog && setup_.syslog_fd >= 0) sinks_.push_back(std::make_unique<AuditSyslogSink>(setup_.syslog_fd));
+  if (Names(wanted, "stderr") || (wants_syslog && setup_.syslog_fd < 0))
+    sinks_.push_back(std::make_unique<AuditStderrSink>(STDERR_FILENO));
+  std::vector<AuditSink*> sinks;
+  for (const auto& sink : sinks_) sinks.push_back(sink.get());
+  return sinks;
+}
+
+Status Core::Wire(Clock& clock) {
+  const config::Config& config = setup_.config;
+  decider_.emplace(REEVE_TRY(policy::Decider::Create(config.policy)));
+  access_.emplace(table_, *decider_, freeze_);
+  own_.emplace(config, table_, *access_);
+  audit_.emplace(config.policy.audit.decisions, MakeSinks());
+  warden_.emplace(loop_, std::move(setup_.warden), config.generation, *this);
+  workers_.emplace(loop_, *warden_, freeze_, config);
+  dispatcher_.emplace(Dispatcher::Parts{config, table_, *decider_, *access_, *own_, *workers_, *audit_, clock});
+  channels_.emplace(loop_, *dispatcher_, config, setup_.limits,
+                    [this](uint32_t channel) { warden_->OpenDevice(channel); });
+  for (auto& [channel, listener] : setup_.listeners) channels_->AddListener(channel, std::move(listener));
+  setup_.listeners.clear();
+  return {};
+}
+
+Status Core::Start() { return warden_->Start(); }
+
+void Core::OnServe() {
+  for (const std::string& warning : setup_.config.warnings) LogWarning(warning);
+  channels_->Start();
+}
+
+void Core::OnWorkerStarted(const wire::WorkerStarted& started, std::vector<UniqueFd> fds) {
+  workers_->OnWorkerStarted(started, std::move(fds));
+}
+void Core::OnWorkerEnded(const wire::WorkerEnded& ended, std::string_view why) { workers_->OnWorkerEnded(ended, why); }
+void Core::OnDeviceOpened(uint32_t channel, UniqueFd device) { channels_->OnDeviceOpened(channel, std::move(device)); }
+void Core::OnDeviceFailed(uint32_t channel, std::string_view why) { channels_->OnDeviceFailed(channel, why); }
+void Core::OnRoom() { workers_->OnRoom(); }
+
+void Core::OnStopping() {
+  channels_->StopInput();
+  stop_at_ = loop_.Now() + kStopGrace;
+  StopWhenIdle();
+}
+
+void Core::StopWhenIdle() {
+  if ((workers_->is_idle() && channels_->is_idle()) || loop_.Now() >= stop_at_) return loop_.Stop();
+  stop_timer_ = loop_.After(kStopLook, [this] { StopWhenIdle(); });
+}
+
+void Core::OnLost(std::string_view why) {
+  LogError("the warden is gone: " + std::string(why));
+  was_lost_ = true;
+  loop_.Stop();
+}
+
+}  // namespace reeve::core

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+
+#include "agent/config/config.h"
+
+namespace reeve::core {
+
+// Whether file systems are frozen, as far as the core must know. The freezing plugin holds state exactly while
+// something is frozen (its worker says kHold), and says so again to a new core. Not thread-safe.
+class FreezeState {
+ public:
+  // Finds the plugin that may freeze, by its promise. Without one nothing is ever frozen.
+  explicit FreezeState(const config::Config& config) {
+    for (uint32_t i = 0; i < config.plugins.size(); ++i) {
+      for (const policy::Promise promise : config.plugins[i].sandbox.promises) {
+        if (promise == policy::Promise::kFreeze) freezer_ = i;
+      }
+    }
+  }
+
+  bool is_frozen() const { return is_frozen_; }
+  bool IsFreezer(uint32_t plugin_index) const { return plugin_index == freezer_; }
+  // A worker said how much its plugin holds.
+  void NoteHeld(uint32_t plugin_index, uint64_t held) {
+    if (IsFreezer(plugin_index)) is_frozen_ = held > 0;
+  }
+
+ private:
+  uint32_t freezer_ = UINT32_MAX;
+  bool is_frozen_ = false;
+};
+
+}  // namespace reeve::core

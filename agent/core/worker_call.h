@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "agent/core/command_table.h"
+#include "agent/request.h"
+#include "base/byte_queue.h"
+#include "base/clock.h"
+#include "policy/decide.h"
+
+namespace reeve::core {
+
+// Takes the answer; returns whether it was handed on towards the host (false: nobody waits for it any more).
+using OnReply = std::function<bool(Reply)>;
+
+// A decided and checked request on its way to a worker. Plain value.
+struct WorkerCall {
+  const Command* command = nullptr;
+  uint32_t channel = 0;
+  uint32_t peer_kind = 0;  // policy::Caller::PeerKind
+  uint32_t peer_number = 0;
+  uint32_t rule = policy::Decision::kNoIndex;  // the program or directory rule that allowed it
+  ByteQueue arguments;                         // canonical JSON
+  RunningTime arrived{0};                      // deadlines count from here
+  OnReply on_reply;                            // called exactly once
+};
+
+// Who carries calls out: the worker pool.
+class WorkerCalls {
+ public:
+  virtual ~WorkerCalls() = default;
+  // Answers exactly once, from within this call or later.
+  virtual void Call(WorkerCall call) = 0;
+};
+
+}  // namespace reeve::core

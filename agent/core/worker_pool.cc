@@ -1,0 +1,38 @@
+#include "agent/core/worker_pool.h"
+
+#include <algorithm>
+
+namespace reeve::core {
+
+WorkerPool::WorkerPool(EventLoop& loop, WorkerRequests& warden, FreezeState& freeze, const config::Config& config)
+    : context_{loop, warden, freeze, config.generation} {
+  for (uint32_t i = 0; i < config.plugins.size(); ++i)
+    slots_.push_back(i == kOwnPlugin ? nullptr : std::make_unique<WorkerSlot>(context_, i, config.plugins[i]));
+}
+
+void WorkerPool::Call(WorkerCall call) {
+  WorkerSlot* slot = Slot(call.command->plugin_index);
+  slot->Call(++last_id_, std::move(call));
+}
+
+void WorkerPool::OnWorkerStarted(const wire::WorkerStarted& started, std::vector<UniqueFd> fds) {
+  WorkerSlot* slot = Slot(started.plugin);
+  if (slot == nullptr || fds.size() != 3) return;
+  slot->OnStarted(started.worker, {std::move(fds[0]), std::move(fds[1]), std::move(fds[2])});
+}
+
+void WorkerPool::OnWorkerEnded(const wire::WorkerEnded& ended, std::string_view why) {
+  if (WorkerSlot* slot = Slot(ended.plugin)) slot->OnEnded(ended, why);
+}
+
+void WorkerPool::OnRoom() {
+  for (const auto& slot : slots_) {
+    if (slot != nullptr) slot->Pump();
+  }
+}
+
+bool WorkerPool::is_idle() const {
+  return std::ranges::all_of(slots_, [](const auto& slot) { return slot == nullptr || slot->is_idle(); });
+}
+
+}  // namespace reeve::core

@@ -1,0 +1,122 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "agent/core/deadline_book.h"
+#include "agent/core/freeze_state.h"
+#include "agent/core/log_limiter.h"
+#include "agent/core/warden_link.h"
+#include "agent/core/worker_call.h"
+#include "agent/wire/worker_link.h"
+#include "base/event_loop.h"
+#include "base/json_reemitter.h"
+
+namespace reeve::core {
+
+// Requests that wait for one worker while it starts or has its hands full. Each connection has one request out at a
+// time, so more than this is a flood of connections.
+inline constexpr size_t kMaxWaitingForWorker = 256;
+// From the cancellation at the deadline to the worker's end.
+inline constexpr std::chrono::milliseconds kCancelGrace{500};
+
+// What all slots share. Lent for their life.
+struct SlotContext {
+  EventLoop& loop;
+  WorkerRequests& warden;
+  FreezeState& freeze;
+  uint64_t generation = 0;
+};
+
+// The one worker of one plugin: started on first use, asked to end when it idles, started again on the next use after
+// it ended. Every call is answered exactly once, whatever becomes of the worker. Not thread-safe.
+class WorkerSlot final : public wire::WorkerLink::Events {
+ public:
+  // `context` and `plugin` are lent for the life of this.
+  WorkerSlot(const SlotContext& context, uint32_t plugin_index, const config::Plugin& plugin);
+  ~WorkerSlot() override;
+  WorkerSlot(const WorkerSlot&) = delete;
+  WorkerSlot& operator=(const WorkerSlot&) = delete;
+
+  // --- from the pool ---
+
+  // `id` is never used again.
+  void Call(uint64_t id, WorkerCall call);
+  // The warden has room again for announcements.
+  void Pump();
+
+  // --- from the warden ---
+
+  void OnStarted(uint32_t worker, wire::WorkerChannel channel);
+  void OnEnded(const wire::WorkerEnded& ended, std::string_view why);
+
+  bool is_idle() const { return calls_.empty(); }
+  uint64_t held() const { return held_; }
+
+  // --- from the worker ---
+
+  void OnReplyPiece(uint64_t request_id, Bytes piece) override;
+  void OnReplyEnd(uint64_t request_id, int32_t status, std::string_view text, bool wants_settled) override;
+  void OnHold(uint64_t held) override;
+  void OnLogLine(Severity severity, std::string_view text) override;
+  void OnLinkClosed(const Error& error) override;
+
+ private:
+  enum class State : uint8_t { kStopped, kStarting, kServing, kStopping };
+  enum class Phase : uint8_t { kWaiting, kSent, kCancelled };
+  struct Pending {
+    WorkerCall call;
+    Phase phase = Phase::kWaiting;
+    RunningTime due_at{0};  // its entry in deadlines_; 0: none
+    bool is_announced = false;
+    bool was_retried = false;
+    std::string arguments_again;  // of an idempotent command, for the second try
+    json::Reemitter reemitter;
+    ByteQueue reply;
+    std::string reply_error;  // the reply is no JSON
+    bool has_reply = false;
+  };
+  using Calls = std::unordered_map<uint64_t, Pending>;
+
+  std::string WorkerName() const { return "worker " + plugin_.name; }
+  void SetDue(uint64_t id, Pending& pending, RunningTime at);
+  void OnDeadline(uint64_t id);
+  void StartIfNeeded();
+  void Start();
+  void StopWorker();
+  bool SendNext();
+  Status AnnounceCall(uint64_t id, Pending& pending);
+  Status SendCall(uint64_t id, Pending& pending);
+  uint32_t RemainingMs(const Pending& pending) const;
+  bool MayRetry(const Pending& pending) const;
+  bool Finish(uint64_t id, Reply reply);
+  void Fail(uint64_t id, std::string description);
+  void FailWaiting(const std::string& description);
+  void SettleInFlight(const std::string& why);
+  Reply ReplyOf(Pending& pending, int32_t status, std::string_view text) const;
+  void WatchIdleness();
+  void OnIdleTimer();
+
+  const SlotContext& context_;
+  const uint32_t plugin_index_;
+  const config::Plugin& plugin_;
+  State state_ = State::kStopped;
+  uint32_t worker_ = 0;  // the warden's number of it
+  std::unique_ptr<wire::WorkerLink> link_;
+  Calls calls_;
+  std::deque<uint64_t> waiting_;  // may name calls that are over
+  DeadlineBook deadlines_;
+  uint64_t held_ = 0;
+  LogLimiter log_limiter_;
+  RunningTime last_active_{0};
+  EventLoop::TimerId idle_timer_ = 0;
+};
+
+// "killed by signal 9", "exited with status 1": what a wait status says.
+std::string EndText(int wait_status);
+
+}  // namespace reeve::core

@@ -1,0 +1,368 @@
+#include "agent/core/worker_slot.h"
+
+#include <signal.h>
+#include <sys/socket.h>
+
+#include <functional>
+#include <map>
+
+#include "agent/core/testing.h"
+#include "agent/core/worker_pool.h"
+#include "agent/wire/core_link.h"
+#include "base/sys.h"
+#include "base/testing.h"
+
+namespace reeve::core {
+namespace {
+
+using std::chrono::milliseconds;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+constexpr int kKilledStatus = SIGKILL;  // wait(2)'s encoding of it
+
+// The warden as the pool sees it: remembers what it was asked for.
+class FakeWarden final : public WorkerRequests {
+ public:
+  void StartWorker(uint32_t plugin) override { starts.push_back(plugin); }
+  void StopWorker(uint32_t worker) override { stops.push_back(worker); }
+  Status Announce(uint64_t request_id, uint32_t deadline_ms, const wire::Announce& announce) override {
+    if (!has_room) return Fail(Code::kUnavailable, "full");
+    announced[request_id] = announce;
+    deadlines[request_id] = deadline_ms;
+    return {};
+  }
+  void Retract(uint64_t request_id, uint32_t) override { retracted.push_back(request_id); }
+
+  bool has_room = true;
+  std::vector<uint32_t> starts, stops;
+  std::map<uint64_t, wire::Announce> announced;
+  std::map<uint64_t, uint32_t> deadlines;
+  std::vector<uint64_t> retracted;
+};
+
+// A worker that does what the test says.
+class FakeWorker final : public wire::CoreLink::Events {
+ public:
+  void OnRequest(const wire::RequestHead& head, wire::RequestText text) override {
+    heads.push_back(head);
+    texts.emplace_back(text.view());
+    if (on_request) on_request(head);
+  }
+  void OnCancel(uint64_t request_id) override { cancelled.push_back(request_id); }
+  void OnSettled(uint64_t, bool was_sent) override { settled.push_back(was_sent); }
+  void OnLinkClosed(const Error&) override { is_closed = true; }
+
+  std::unique_ptr<wire::CoreLink> link;
+  std::function<void(const wire::RequestHead&)> on_request;
+  std::vector<wire::RequestHead> heads;
+  std::vector<std::string> texts;
+  std::vector<uint64_t> cancelled;
+  std::vector<bool> settled;
+  bool is_closed = false;
+};
+
+class WorkerPoolTest : public testing::Test {
+ protected:
+  WorkerPoolTest() { config_.plugins[1].idle_exit_ms = 1000; }
+
+  void Call(const std::string& command, bool is_waited_for = true) {
+    WorkerCall call;
+    call.command = table_.Find(command);
+    call.channel = 3;
+    call.rule = 5;
+    call.arguments.Append("{}");
+    call.arrived = clock_.Now();
+    call.on_reply = [this, is_waited_for](Reply reply) {
+      replies_.push_back(reply.kind == Reply::Kind::kReturn    ? reply.value.ToString()
+                         : reply.kind == Reply::Kind::kNothing ? "nothing"
+                                                               : "error: " + reply.description);
+      return is_waited_for;
+    };
+    pool_.Call(std::move(call));
+  }
+  void Turn(milliseconds by = milliseconds(0)) {
+    clock_.Advance(by);
+    for (int i = 0; i < 4; ++i) ASSERT_THAT(loop_->RunOnce(milliseconds(0)), IsOk());
+  }
+  // What the warden does: makes rings and sockets, and hands the core its ends.
+  std::unique_ptr<FakeWorker> StartWorker(uint32_t number, uint32_t plugin = testing_config::kExecPlugin) {
+    auto sockets = sys::SocketPair(SOCK_SEQPACKET | SOCK_NONBLOCK);
+    UniqueFd to = *wire::MakeRing(wire::kRingBytes), from = *wire::MakeRing(wire::kRingBytes);
+    auto worker = std::make_unique<FakeWorker>();
+    worker->link = *wire::CoreLink::Create(*loop_, std::move(sockets->second), to.get(), from.get(),
+                                           config_.generation, *worker);
+    std::vector<UniqueFd> fds;
+    fds.push_back(std::move(sockets->first));
+    fds.push_back(std::move(to));
+    fds.push_back(std::move(from));
+    pool_.OnWorkerStarted({number, plugin, 1, wire::kRingBytes}, std::move(fds));
+    Turn();
+    return worker;
+  }
+  void EndWorker(std::unique_ptr<FakeWorker> worker, uint32_t number) {
+    worker.reset();
+    Turn();
+    pool_.OnWorkerEnded({number, testing_config::kExecPlugin, kKilledStatus, 0}, "");
+    Turn();
+  }
+
+  FakeClock clock_;
+  Result<EventLoop> loop_ = EventLoop::Create(clock_);
+  config::Config config_ = testing_config::Open();
+  CommandTable table_{config_};
+  FreezeState freeze_{config_};
+  FakeWarden warden_;
+  WorkerPool pool_{*loop_, warden_, freeze_, config_};
+  std::vector<std::string> replies_;
+};
+
+TEST_F(WorkerPoolTest, StartsAWorkerOnFirstUseAndQueuesMeanwhile) {
+  EXPECT_TRUE(warden_.starts.empty());
+  Call("guest-get-osinfo");
+  Call("guest-get-osinfo");
+  EXPECT_THAT(warden_.starts, ElementsAre(testing_config::kExecPlugin));
+  const auto worker = StartWorker(1);
+  EXPECT_EQ(worker->heads.size(), 2u);
+  EXPECT_THAT(worker->texts, ElementsAre("{}", "{}"));
+  EXPECT_TRUE(replies_.empty());
+}
+
+TEST_F(WorkerPoolTest, RepliesAreReemittedInWireForm) {
+  Call("guest-get-osinfo");
+  const auto worker = StartWorker(1);
+  ASSERT_THAT(worker->link->Write(worker->heads[0].id, AsBytes("{\"a\":1,\n\"b\":[")), IsOk());
+  ASSERT_THAT(worker->link->Write(worker->heads[0].id, AsBytes("2]}")), IsOk());
+  worker->link->Finish(worker->heads[0].id, 0, "");
+  Turn();
+  EXPECT_THAT(replies_, ElementsAre("{\"a\": 1, \"b\": [2]}"));
+  EXPECT_TRUE(pool_.is_idle());
+}
+
+TEST_F(WorkerPoolTest, ReplyThatIsNoJsonNeverLeaves) {
+  Call("guest-get-osinfo");
+  const auto worker = StartWorker(1);
+  ASSERT_THAT(worker->link->Write(worker->heads[0].id, AsBytes("{} {\"return\": 1}")), IsOk());
+  worker->link->Finish(worker->heads[0].id, 0, "");
+  Turn();
+  ASSERT_EQ(replies_.size(), 1u);
+  EXPECT_THAT(replies_[0], HasSubstr("error: worker exec sent a reply that is no JSON"));
+}
+
+TEST_F(WorkerPoolTest, NothingWrittenIsAnEmptyObjectAndSilentCommandsSayNothing) {
+  Call("guest-get-osinfo");
+  Call("guest-shutdown");
+  const auto worker = StartWorker(1);
+  worker->link->Finish(worker->heads[0].id, 0, "");
+  worker->link->Finish(worker->heads[1].id, 0, "");
+  Turn();
+  EXPECT_THAT(replies_, ElementsAre("{}", "nothing"));
+}
+
+TEST_F(WorkerPoolTest, ErrorsKeepTheirText) {
+  Call("guest-get-osinfo");
+  const auto worker = StartWorker(1);
+  worker->link->Finish(worker->heads[0].id, -1, "handle '7' has not been found");
+  Turn();
+  EXPECT_THAT(replies_, ElementsAre("error: handle '7' has not been found"));
+}
+
+TEST_F(WorkerPoolTest, AnnouncesWhatAsksTheWardenAndRetractsItWithTheAnswer) {
+  Call("guest-exec");
+  const auto worker = StartWorker(9);
+  ASSERT_EQ(worker->heads.size(), 1u);
+  const uint64_t id = worker->heads[0].id;
+  ASSERT_TRUE(warden_.announced.contains(id));
+  EXPECT_EQ(warden_.announced[id].worker, 9u);
+  EXPECT_EQ(warden_.announced[id].channel, 3u);
+  EXPECT_EQ(warden_.announced[id].rule, 5u);
+  EXPECT_EQ(warden_.deadlines[id], 5000u);
+  EXPECT_TRUE(warden_.retracted.empty());
+  worker->link->Finish(id, 0, "");
+  Turn();
+  EXPECT_THAT(warden_.retracted, ElementsAre(id));
+}
+
+TEST_F(WorkerPoolTest, SendsNothingThatCouldNotBeAnnounced) {
+  warden_.has_room = false;
+  Call("guest-exec");
+  const auto worker = StartWorker(1);
+  EXPECT_TRUE(worker->heads.empty());
+  warden_.has_room = true;
+  pool_.OnRoom();
+  Turn();
+  EXPECT_EQ(worker->heads.size(), 1u);
+}
+
+TEST_F(WorkerPoolTest, KilledWorkerAnswersEachRequestThatItHeldExactlyOnce) {
+  Call("guest-exec");
+  Call("guest-shutdown");
+  EndWorker(StartWorker(1), 1);
+  EXPECT_THAT(replies_, ElementsAre("error: worker exec ended while it served this request: killed by signal 9",
+                                    "error: worker exec ended while it served this request: killed by signal 9"));
+  EXPECT_TRUE(pool_.is_idle());
+  EXPECT_EQ(warden_.starts.size(), 1u);  // nothing waits: not before the next use
+  Call("guest-exec");
+  EXPECT_EQ(warden_.starts.size(), 2u);
+}
+
+TEST_F(WorkerPoolTest, IdempotentRequestIsTriedOnceMoreAndNotTwice) {
+  Call("guest-get-osinfo");
+  EndWorker(StartWorker(1), 1);
+  EXPECT_TRUE(replies_.empty());
+  EXPECT_EQ(warden_.starts.size(), 2u);
+  auto second = StartWorker(2);
+  EXPECT_THAT(second->texts, ElementsAre("{}"));
+  EndWorker(std::move(second), 2);
+  ASSERT_EQ(replies_.size(), 1u);
+  EXPECT_THAT(replies_[0], HasSubstr("killed by signal 9"));
+}
+
+TEST_F(WorkerPoolTest, FailedStartAnswersAllThatWait) {
+  Call("guest-exec");
+  Call("guest-get-osinfo");
+  pool_.OnWorkerEnded({0, testing_config::kExecPlugin, 0, 0}, "the plugin is not to be trusted");
+  EXPECT_THAT(replies_, ElementsAre("error: worker exec could not be started: the plugin is not to be trusted",
+                                    "error: worker exec could not be started: the plugin is not to be trusted"));
+}
+
+TEST_F(WorkerPoolTest, CancelsAtTheDeadlineAndStopsTheWorkerHalfASecondLater) {
+  Call("guest-exec");
+  const auto worker = StartWorker(4);
+  Turn(milliseconds(4999));
+  EXPECT_TRUE(worker->cancelled.empty());
+  Turn(milliseconds(1));
+  EXPECT_THAT(worker->cancelled, ElementsAre(worker->heads[0].id));
+  EXPECT_TRUE(warden_.stops.empty());
+  Turn(milliseconds(500));
+  EXPECT_THAT(warden_.stops, ElementsAre(4u));
+  EXPECT_THAT(replies_, ElementsAre("error: guest-exec did not finish within its deadline of 5000 ms; "
+                                    "worker exec was stopped"));
+}
+
+TEST_F(WorkerPoolTest, WorkerThatHeedsTheCancellationLivesOn) {
+  Call("guest-exec");
+  const auto worker = StartWorker(1);
+  Turn(milliseconds(5000));
+  worker->link->Finish(worker->heads[0].id, -7, "cancelled");
+  Turn();
+  Turn(milliseconds(600));
+  EXPECT_THAT(replies_, ElementsAre("error: guest-exec did not finish within its deadline of 5000 ms"));
+  EXPECT_TRUE(warden_.stops.empty());
+}
+
+TEST_F(WorkerPoolTest, RequestWhoseDeadlinePassedWhileItWaitedIsNeverStarted) {
+  Call("guest-exec");
+  Turn(milliseconds(5000));
+  EXPECT_THAT(replies_, ElementsAre("error: guest-exec was not started: its deadline of 5000 ms passed while it "
+                                    "waited for worker exec"));
+  const auto worker = StartWorker(1);
+  EXPECT_TRUE(worker->heads.empty());
+}
+
+TEST_F(WorkerPoolTest, OthersOfAStoppedWorkerAreAnsweredWhenItHasEnded) {
+  Call("guest-exec");
+  Turn(milliseconds(100));
+  Call("guest-shutdown");  // no deadline
+  auto worker = StartWorker(1);
+  Turn(milliseconds(4900));
+  Turn(milliseconds(500));
+  EXPECT_EQ(replies_.size(), 1u);
+  Call("guest-shutdown");  // waits for the next worker
+  EndWorker(std::move(worker), 1);
+  EXPECT_EQ(replies_.size(), 2u);
+  EXPECT_EQ(warden_.starts.size(), 2u);
+}
+
+TEST_F(WorkerPoolTest, HoldsAtMost32AtTheWorkerAndRefusesAFlood) {
+  for (size_t i = 0; i < kMaxWaitingForWorker; ++i) Call("guest-shutdown");
+  EXPECT_TRUE(replies_.empty());
+  Call("guest-shutdown");
+  ASSERT_EQ(replies_.size(), 1u);
+  EXPECT_THAT(replies_[0], HasSubstr("worker exec is busy"));
+  const auto worker = StartWorker(1);
+  for (int i = 0; i < 20; ++i) Turn();
+  EXPECT_EQ(worker->heads.size(), wire::kMaxInFlight);
+  worker->link->Finish(worker->heads[0].id, 0, "");
+  Turn();
+  EXPECT_EQ(worker->heads.size(), wire::kMaxInFlight + 1);
+}
+
+TEST_F(WorkerPoolTest, IdleWorkerIsStoppedButNotOneThatHoldsState) {
+  Call("guest-exec");
+  const auto worker = StartWorker(1);
+  worker->link->Hold(2);
+  worker->link->Finish(worker->heads[0].id, 0, "");
+  Turn();
+  Turn(milliseconds(5000));
+  EXPECT_TRUE(warden_.stops.empty());
+  worker->link->Hold(0);
+  Turn();
+  Turn(milliseconds(999));
+  EXPECT_TRUE(warden_.stops.empty());
+  Turn(milliseconds(2));
+  EXPECT_THAT(warden_.stops, ElementsAre(1u));
+}
+
+TEST_F(WorkerPoolTest, SaysWhetherTheReplyWentToTheHost) {
+  Call("guest-exec", true);
+  Call("guest-shutdown", false);
+  const auto worker = StartWorker(1);
+  for (const auto& head : worker->heads) {
+    worker->link->WantSettled(head.id);
+    worker->link->Finish(head.id, 0, "");
+  }
+  Turn();
+  EXPECT_THAT(worker->settled, ElementsAre(true, false));
+}
+
+TEST_F(WorkerPoolTest, NoWorkerButTheFreezersStartsWhileFrozen) {
+  freeze_.NoteHeld(testing_config::kFreezePlugin, 3);
+  Call("guest-get-osinfo");
+  EXPECT_THAT(replies_, ElementsAre("error: worker exec is not started while file systems are frozen"));
+  Call("guest-fsfreeze-status");
+  EXPECT_THAT(warden_.starts, ElementsAre(testing_config::kFreezePlugin));
+}
+
+TEST_F(WorkerPoolTest, FreezerThatHoldsStateMeansFrozen) {
+  const auto worker = StartWorker(1, testing_config::kFreezePlugin);
+  worker->link->Hold(1);
+  Turn();
+  EXPECT_TRUE(freeze_.is_frozen());
+  worker->link->Hold(0);
+  Turn();
+  EXPECT_FALSE(freeze_.is_frozen());
+}
+
+TEST_F(WorkerPoolTest, DeadFreezerIsStartedAgainAtOnceAndMeanwhileAllIsFrozen) {
+  auto worker = StartWorker(1, testing_config::kFreezePlugin);
+  worker->link->Hold(1);
+  Turn();
+  worker.reset();
+  Turn();
+  pool_.OnWorkerEnded({1, testing_config::kFreezePlugin, kKilledStatus, 0}, "");
+  EXPECT_THAT(warden_.starts, ElementsAre(testing_config::kFreezePlugin));
+  EXPECT_TRUE(freeze_.is_frozen());
+  const auto second = StartWorker(2, testing_config::kFreezePlugin);
+  second->link->Hold(0);
+  Turn();
+  EXPECT_FALSE(freeze_.is_frozen());
+}
+
+TEST(EndTextTest, SaysHowAProcessEnded) {
+  EXPECT_EQ(EndText(SIGSYS), "killed by signal 31");
+  EXPECT_EQ(EndText(3 << 8), "exited with status 3");
+}
+
+TEST(LogLimiterTest, LetsABurstThroughAndThenSoManyASecond) {
+  LogLimiter limiter;
+  int admitted = 0;
+  for (int i = 0; i < 500; ++i) admitted += limiter.Admit(milliseconds(1)) ? 1 : 0;
+  EXPECT_EQ(admitted, 100);
+  EXPECT_EQ(limiter.TakeDropped(), 400u);
+  for (int i = 0; i < 500; ++i) admitted += limiter.Admit(milliseconds(1001)) ? 1 : 0;
+  EXPECT_EQ(admitted, 120);
+}
+
+}  // namespace
+}  // namespace reeve::core
