@@ -20,7 +20,7 @@ namespace reeve::policy {
 // Who asks.
 struct Caller {
   enum class PeerKind : uint8_t { kSerial, kUnix, kVsock };
-  std::string_view channel;
+  std::string_view channel = {};
   PeerKind peer_kind = PeerKind::kSerial;
   uint32_t peer_number = 0;  // the uid of a unix peer, the CID of a vsock peer
 };
@@ -44,9 +44,9 @@ struct CommandCall {
 };
 
 struct ProgramCall {
-  std::string_view path;                // argv[0] as the host wrote it
-  std::span<const std::string> args;    // argv[1..]
-  std::span<const std::string> env;     // "NAME=value", as the host wrote it
+  std::string_view path = {};           // argv[0] as the host wrote it
+  std::span<const std::string> args = {};  // argv[1..]
+  std::span<const std::string> env = {};   // "NAME=value", as the host wrote it
   bool has_env = false;                 // an empty list is not an absent one
   bool has_stdin = false;
   uint64_t stdin_bytes = 0;

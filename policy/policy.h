@@ -44,13 +44,13 @@ struct Matcher {
     kRepeat,   // `of` between minimum and maximum times; last in its list
   };
   Kind kind = Kind::kLiteral;
-  std::string text;
-  std::vector<std::string> texts;
+  std::string text = {};
+  std::vector<std::string> texts = {};
   int64_t minimum = 0;
   int64_t maximum = 0;
   bool is_equals = false;
   uint32_t max_bytes = 0;
-  std::vector<Matcher> of;  // kRepeat: exactly one
+  std::vector<Matcher> of = {};  // kRepeat: exactly one
 };
 
 enum class Confinement : uint8_t { kUnconfined, kAdmin, kService, kReadonly, kSandboxed, kHook };

@@ -1,0 +1,362 @@
+#include "policy/decide.h"
+
+#include <gtest/gtest.h>
+
+#include "base/testing.h"
+
+namespace reeve::policy {
+namespace {
+
+constexpr FileAccessMask kRead = static_cast<FileAccessMask>(FileAccess::kRead);
+constexpr FileAccessMask kWrite = static_cast<FileAccessMask>(FileAccess::kWrite);
+constexpr FileAccessMask kCreate = static_cast<FileAccessMask>(FileAccess::kCreate);
+const Caller kCaller = {.channel = "default"};
+
+NamePattern Pattern(std::string pattern, uint32_t line = 1) { return {std::move(pattern), {"p.yaml", line}}; }
+
+Policy StandardLike() {
+  Policy policy;
+  policy.default_origin = {"p.yaml", 3};
+  policy.profile_commands.allow = {Pattern("guest-info"), Pattern("guest-get-osinfo"), Pattern("guest-exec")};
+  return policy;
+}
+
+Decision CommandOf(const Policy& policy, std::string_view command, const Caller& caller = kCaller, bool never = false) {
+  return Decider::Create(policy)->Command(caller, {command, never});
+}
+
+Decision ProgramOf(const Policy& policy, std::string_view path, const std::vector<std::string>& args = {}) {
+  return Decider::Create(policy)->Program(kCaller, {.path = path, .args = args, .env = {}});
+}
+
+Decision FileOf(const Policy& policy, std::string_view path, FileAccessMask access = kRead) {
+  return Decider::Create(policy)->File(kCaller, {path, access});
+}
+
+TEST(DecideCommandTest, WhatNoRuleAllowsIsRefusedByDefault) {
+  const Decision decision = CommandOf(StandardLike(), "guest-set-time");
+  EXPECT_FALSE(decision.is_allowed());
+  EXPECT_EQ(decision.rule, "default");
+  EXPECT_EQ(CommandRefusal("guest-set-time", decision),
+            "Command guest-set-time has been disabled: policy rule 'default' in p.yaml:3");
+}
+
+TEST(DecideCommandTest, AnEmptyPolicyAllowsOnlyTheNeverDeniable) {
+  EXPECT_FALSE(CommandOf(Policy(), "guest-info").is_allowed());
+  EXPECT_TRUE(CommandOf(Policy(), "guest-ping", kCaller, true).is_allowed());
+}
+
+TEST(DecideCommandTest, NothingDeniesTheNeverDeniable) {
+  Policy policy;
+  policy.commands.deny = {Pattern("*"), Pattern("guest-ping")};
+  EXPECT_TRUE(CommandOf(policy, "guest-ping", kCaller, true).is_allowed());
+}
+
+TEST(DecideCommandTest, DenyBeatsAllowOfOneSpecificity) {
+  Policy policy = StandardLike();
+  policy.commands.allow = {Pattern("guest-set-time")};
+  policy.commands.deny = {Pattern("guest-set-time", 7)};
+  const Decision decision = CommandOf(policy, "guest-set-time");
+  EXPECT_FALSE(decision.is_allowed());
+  EXPECT_EQ(decision.rule, "commands.deny");
+  EXPECT_EQ(decision.origin.line, 7u);
+}
+
+TEST(DecideCommandTest, AMoreSpecificAllowOfTheSameSectionBeatsAPattern) {
+  Policy policy = StandardLike();
+  policy.commands.deny = {Pattern("guest-*")};
+  policy.commands.allow = {Pattern("guest-set-time"), Pattern("*")};
+  EXPECT_TRUE(CommandOf(policy, "guest-set-time").is_allowed());
+  EXPECT_FALSE(CommandOf(policy, "guest-set-vcpus").is_allowed());
+}
+
+TEST(DecideCommandTest, APatternOfTheAdministratorBeatsEveryNameOfTheProfile) {
+  Policy policy = StandardLike();
+  policy.commands.deny = {Pattern("guest-get-*")};
+  EXPECT_FALSE(CommandOf(policy, "guest-get-osinfo").is_allowed());
+  EXPECT_TRUE(CommandOf(policy, "guest-info").is_allowed());
+}
+
+TEST(DecideCommandTest, AChannelNarrowsAndWidensOnlyItself) {
+  Policy policy = StandardLike();
+  ChannelRules backup;
+  backup.name = "backup";
+  backup.commands.allow = {Pattern("guest-fsfreeze-*")};
+  backup.commands.deny = {Pattern("*")};
+  policy.channels = {backup};
+  const Caller caller = {.channel = "backup"};
+  EXPECT_TRUE(CommandOf(policy, "guest-fsfreeze-freeze", caller).is_allowed());
+  EXPECT_FALSE(CommandOf(policy, "guest-info", caller).is_allowed());
+  EXPECT_TRUE(CommandOf(policy, "guest-info").is_allowed());
+  EXPECT_FALSE(CommandOf(policy, "guest-fsfreeze-freeze").is_allowed());
+}
+
+TEST(DecideCommandTest, AChannelDoesNotUndoADenialOfTheSameName) {
+  Policy policy = StandardLike();
+  policy.commands.deny = {Pattern("guest-exec")};
+  ChannelRules wide;
+  wide.name = "wide";
+  wide.commands.allow = {Pattern("guest-exec"), Pattern("*")};
+  policy.channels = {wide};
+  EXPECT_FALSE(CommandOf(policy, "guest-exec", {.channel = "wide"}).is_allowed());
+}
+
+TEST(DecideCommandTest, AnAllowOfABroaderSectionDoesNotUndoAChannelsDenial) {
+  Policy policy = StandardLike();
+  policy.commands.allow = {Pattern("guest-exec")};
+  ChannelRules closed;
+  closed.name = "closed";
+  closed.commands.deny = {Pattern("*")};
+  policy.channels = {closed};
+  EXPECT_FALSE(CommandOf(policy, "guest-exec", {.channel = "closed"}).is_allowed());
+}
+
+TEST(DecideCommandTest, AChannelsMatchLooksAtThePeer) {
+  Policy policy = StandardLike();
+  ChannelRules rules;
+  rules.name = "v";
+  rules.match_vsock_cid = 2;
+  rules.commands.allow = {Pattern("guest-shutdown")};
+  policy.channels = {rules};
+  using Kind = Caller::PeerKind;
+  EXPECT_TRUE(CommandOf(policy, "guest-shutdown", {"v", Kind::kVsock, 2}).is_allowed());
+  EXPECT_FALSE(CommandOf(policy, "guest-shutdown", {"v", Kind::kVsock, 3}).is_allowed());
+  EXPECT_FALSE(CommandOf(policy, "guest-shutdown", {"v", Kind::kUnix, 2}).is_allowed());
+  EXPECT_FALSE(CommandOf(policy, "guest-shutdown", {"other", Kind::kVsock, 2}).is_allowed());
+  policy.channels[0].match_vsock_cid.reset();
+  policy.channels[0].match_unix_uid = 1000;
+  EXPECT_TRUE(CommandOf(policy, "guest-shutdown", {"v", Kind::kUnix, 1000}).is_allowed());
+  EXPECT_FALSE(CommandOf(policy, "guest-shutdown", {"v", Kind::kUnix, 0}).is_allowed());
+  EXPECT_FALSE(CommandOf(policy, "guest-shutdown", {"v", Kind::kSerial, 1000}).is_allowed());
+}
+
+ProgramRule Rule(std::string name, std::string run) {
+  ProgramRule rule;
+  rule.name = std::move(name);
+  rule.origin = {"p.yaml", 20};
+  rule.run = std::move(run);
+  return rule;
+}
+
+Policy WithRestart() {
+  Policy policy = StandardLike();
+  ProgramRule rule = Rule("restart", "/usr/bin/systemctl");
+  rule.args = {{{.kind = Matcher::Kind::kLiteral, .text = "restart"}, {.kind = Matcher::Kind::kLiteral, .text = "nginx"}}};
+  policy.programs = {rule};
+  return policy;
+}
+
+TEST(DecideProgramTest, ARuleAllowsItsProgramWithItsArguments) {
+  const Decision decision = ProgramOf(WithRestart(), "/usr/bin/systemctl", {"restart", "nginx"});
+  EXPECT_TRUE(decision.is_allowed());
+  EXPECT_EQ(decision.rule, "restart");
+  EXPECT_EQ(decision.index, 0u);
+  EXPECT_TRUE(ProgramOf(WithRestart(), "/usr//bin/./systemctl", {"restart", "nginx"}).is_allowed());
+}
+
+TEST(DecideProgramTest, RefusesOtherArgumentsAndNamesTheRule) {
+  const Decision decision = ProgramOf(WithRestart(), "/usr/bin/systemctl", {"restart", "sshd"});
+  EXPECT_FALSE(decision.is_allowed());
+  EXPECT_EQ(ArgumentRefusal("guest-exec", "/usr/bin/systemctl", decision),
+            "guest-exec refused: /usr/bin/systemctl is not allowed by policy rule 'restart' in p.yaml:20");
+}
+
+TEST(DecideProgramTest, RefusesOtherSpellingsOfAnotherProgram) {
+  for (const char* path : {"systemctl", "usr/bin/systemctl", "/usr/bin/../bin/systemctl", "/usr/bin/systemctl2", "",
+                           "/usr/bin", "/bin/systemctl", "./systemctl"}) {
+    const Decision decision = ProgramOf(WithRestart(), path, {"restart", "nginx"});
+    EXPECT_FALSE(decision.is_allowed()) << path;
+    EXPECT_EQ(decision.rule, "default") << path;
+  }
+}
+
+TEST(DecideProgramTest, NulIsRefusedEverywhereAlsoUnderOpen) {
+  Policy policy = StandardLike();
+  policy.profile = BaseProfile::kOpen;
+  policy.programs = {Rule("any", "*")};
+  policy.programs[0].allows_any_args = true;
+  policy.programs[0].inherits_environment = true;
+  const std::string nul("a\0b", 3);
+  EXPECT_TRUE(ProgramOf(policy, "sh", {"-c", "a\nb"}).is_allowed());
+  EXPECT_FALSE(ProgramOf(policy, nul).is_allowed());
+  EXPECT_FALSE(ProgramOf(policy, "sh", {nul}).is_allowed());
+  const std::vector<std::string> env = {nul};
+  EXPECT_FALSE(Decider::Create(policy)->Program(kCaller, {.path = "sh", .args = {}, .env = env, .has_env = true}).is_allowed());
+}
+
+TEST(DecideProgramTest, ASecondRuleForTheProgramMayAllow) {
+  Policy policy = WithRestart();
+  ProgramRule second = Rule("version", "/usr/bin/systemctl");
+  second.args = {{{.kind = Matcher::Kind::kLiteral, .text = "--version"}}};
+  policy.programs.push_back(second);
+  const Decision decision = ProgramOf(policy, "/usr/bin/systemctl", {"--version"});
+  EXPECT_TRUE(decision.is_allowed());
+  EXPECT_EQ(decision.index, 1u);
+}
+
+TEST(DecideProgramTest, ARuleWithoutArgsTakesNone) {
+  Policy policy = StandardLike();
+  policy.programs = {Rule("true", "/bin/true")};
+  EXPECT_TRUE(ProgramOf(policy, "/bin/true").is_allowed());
+  EXPECT_FALSE(ProgramOf(policy, "/bin/true", {""}).is_allowed());
+}
+
+TEST(DecideProgramTest, EnvironmentAndInputNeedTheirGrant) {
+  Policy policy = StandardLike();
+  policy.programs = {Rule("true", "/bin/true")};
+  const auto decide = [&](ProgramCall call) {
+    call.path = "/bin/true";
+    return Decider::Create(policy)->Program(kCaller, call).is_allowed();
+  };
+  const std::vector<std::string> lang = {"LANG=C"};
+  const std::vector<std::string> preload = {"LANG=C", "LD_PRELOAD=/x"};
+  const std::vector<std::string> nameless = {"=x"};
+  EXPECT_TRUE(decide({.env = {}, .has_env = true}));
+  EXPECT_FALSE(decide({.env = lang, .has_env = true}));
+  EXPECT_FALSE(decide({.has_stdin = true}));
+  policy.programs[0].env_keep = {"LANG", ""};
+  policy.programs[0].allows_stdin = true;
+  policy.programs[0].stdin_max_bytes = 4;
+  EXPECT_TRUE(decide({.env = lang, .has_env = true}));
+  EXPECT_FALSE(decide({.env = preload, .has_env = true}));
+  EXPECT_FALSE(decide({.env = nameless, .has_env = true}));
+  EXPECT_TRUE(decide({.has_stdin = true, .stdin_bytes = 4}));
+  EXPECT_FALSE(decide({.has_stdin = true, .stdin_bytes = 5}));
+}
+
+TEST(DecideProgramTest, ADenialHoldsUnderOpenHoweverThePathIsWritten) {
+  Policy policy = StandardLike();
+  policy.profile = BaseProfile::kOpen;
+  policy.programs = {Rule("any", "*")};
+  policy.programs[0].allows_any_args = true;
+  policy.program_denies = {{"/usr/bin/nsenter", std::nullopt, {"p.yaml", 9}}};
+  for (const char* path : {"/usr/bin/nsenter", "nsenter", "/usr//bin/nsenter", "/usr/bin/../bin/nsenter",
+                           "/usr/bin/./nsenter", "usr/bin/nsenter", "../usr/bin/nsenter"}) {
+    EXPECT_FALSE(ProgramOf(policy, path).is_allowed()) << path;
+  }
+  EXPECT_TRUE(ProgramOf(policy, "/usr/bin/nsenter2").is_allowed());
+  EXPECT_TRUE(ProgramOf(policy, "/opt/nsenter").is_allowed());
+  const auto decider = Decider::Create(policy);
+  EXPECT_FALSE(decider->ResolvedProgram({.path = "/usr/bin/nsenter", .args = {}, .env = {}}).is_allowed());
+  EXPECT_TRUE(decider->ResolvedProgram({.path = "/usr/bin/true", .args = {}, .env = {}}).is_allowed());
+}
+
+TEST(DecideProgramTest, ADenialOfAnArgumentLooksAtEachOne) {
+  Policy policy = StandardLike();
+  policy.programs = {Rule("any", "*")};
+  policy.programs[0].allows_any_args = true;
+  policy.program_denies = {{"*", Matcher{.kind = Matcher::Kind::kPrefix, .text = "--to-command"}, {"p.yaml", 9}}};
+  EXPECT_TRUE(ProgramOf(policy, "/bin/tar", {"xf", "a"}).is_allowed());
+  EXPECT_FALSE(ProgramOf(policy, "/bin/tar", {"xf", "a", "--to-command=sh"}).is_allowed());
+}
+
+FileDirectory Directory(std::string id, std::string path, FileAccessMask access) {
+  FileDirectory directory;
+  directory.id = std::move(id);
+  directory.origin = {"p.yaml", 30};
+  directory.path = std::move(path);
+  directory.access = access;
+  return directory;
+}
+
+TEST(DecideFileTest, ADirectoryGrantsWhatIsBelowIt) {
+  Policy policy = StandardLike();
+  policy.directories = {Directory("d", "/srv/x", kRead)};
+  EXPECT_TRUE(FileOf(policy, "/srv/x/a").is_allowed());
+  EXPECT_TRUE(FileOf(policy, "/srv/x/a/b").is_allowed());
+  EXPECT_TRUE(FileOf(policy, "/srv//x/./a").is_allowed());
+  EXPECT_FALSE(FileOf(policy, "/srv/x/a", kWrite).is_allowed());
+  EXPECT_FALSE(FileOf(policy, "/srv/x/a", kRead | kWrite).is_allowed());
+}
+
+TEST(DecideFileTest, RefusesPathTricks) {
+  Policy policy = StandardLike();
+  policy.directories = {Directory("d", "/srv/x", kRead | kWrite | kCreate)};
+  for (std::string_view path :
+       {std::string_view("/srv/x"), std::string_view("/srv/x/"), std::string_view("/srv/x/../y"),
+        std::string_view("/srv/x/a/../../../etc/shadow"), std::string_view("/srv/x/.."), std::string_view("/srv/xy/a"),
+        std::string_view("srv/x/a"), std::string_view("./srv/x/a"), std::string_view(""), std::string_view("/"),
+        std::string_view("/srv/y/../x/a"), std::string_view("/srv/x/a\0b", 10), std::string_view("\0", 1),
+        std::string_view("/etc/shadow"), std::string_view("/SRV/x/a"), std::string_view("~/x")}) {
+    EXPECT_FALSE(FileOf(policy, path).is_allowed()) << path;
+  }
+}
+
+TEST(DecideFileTest, TheLongestDirectoryDecides) {
+  Policy policy = StandardLike();
+  policy.directories = {Directory("all", "/srv", kRead | kWrite), Directory("fixed", "/srv/fixed", kRead)};
+  EXPECT_TRUE(FileOf(policy, "/srv/a", kWrite).is_allowed());
+  const Decision decision = FileOf(policy, "/srv/fixed/a", kWrite);
+  EXPECT_FALSE(decision.is_allowed());
+  EXPECT_EQ(decision.rule, "fixed");
+  EXPECT_EQ(FileOf(policy, "/srv/fixed/a").index, 1u);
+}
+
+TEST(DecideFileTest, GlobsIncludeAndExclude) {
+  Policy policy = StandardLike();
+  policy.directories = {Directory("d", "/etc/acme", kRead)};
+  policy.directories[0].match = {"**/*.conf", "!secrets/**"};
+  EXPECT_TRUE(FileOf(policy, "/etc/acme/a.conf").is_allowed());
+  EXPECT_TRUE(FileOf(policy, "/etc/acme/x/a.conf").is_allowed());
+  EXPECT_FALSE(FileOf(policy, "/etc/acme/a.txt").is_allowed());
+  EXPECT_FALSE(FileOf(policy, "/etc/acme/secrets/a.conf").is_allowed());
+  EXPECT_FALSE(FileOf(policy, "/etc/acme/./secrets//a.conf").is_allowed());
+  policy.directories[0].match = {"!secrets/**"};
+  EXPECT_TRUE(FileOf(policy, "/etc/acme/a.txt").is_allowed());
+}
+
+Policy OpenPolicy() {
+  Policy policy = StandardLike();
+  policy.profile = BaseProfile::kOpen;
+  policy.directories = {Directory("any-file", "/", kRead | kWrite | kCreate)};
+  policy.directories[0].allows_any_type = true;
+  return policy;
+}
+
+TEST(DecideFileTest, OpenTakesEveryPath) {
+  for (const char* path : {"/etc/shadow", "relative", "/srv/../etc/x", "/", "/dev/null"}) {
+    EXPECT_TRUE(FileOf(OpenPolicy(), path, kRead | kWrite).is_allowed()) << path;
+  }
+  EXPECT_FALSE(FileOf(OpenPolicy(), std::string_view("/etc/x\0y", 8)).is_allowed());
+}
+
+TEST(DecideFileTest, ADenialHoldsUnderOpenHoweverThePathIsWritten) {
+  Policy policy = OpenPolicy();
+  policy.file_denies = {{"/etc/shadow", {"p.yaml", 4}}, {"/root/**", {"p.yaml", 5}}};
+  for (const char* path : {"/etc/shadow", "/etc//shadow", "/etc/../etc/shadow", "etc/shadow", "/root/.ssh/id", "/root",
+                           "/root/", "/home/../root/x", "/etc/shadow/"}) {
+    EXPECT_FALSE(FileOf(policy, path).is_allowed()) << path;
+  }
+  EXPECT_TRUE(FileOf(policy, "/etc/shadow-").is_allowed());
+  EXPECT_FALSE(Decider::Create(policy)->ResolvedFile("/etc/shadow").is_allowed());
+}
+
+TEST(DecideTest, CouldPassLooksForARule) {
+  Policy policy = StandardLike();
+  const CommandCall exec = {"guest-exec", false};
+  EXPECT_FALSE(Decider::Create(policy)->CouldPass(kCaller, exec, true, false));
+  policy.programs = {Rule("true", "/bin/true")};
+  EXPECT_TRUE(Decider::Create(policy)->CouldPass(kCaller, exec, true, false));
+  EXPECT_FALSE(Decider::Create(policy)->CouldPass(kCaller, exec, false, true));
+  policy.commands.deny = {Pattern("guest-exec")};
+  EXPECT_FALSE(Decider::Create(policy)->CouldPass(kCaller, exec, true, false));
+}
+
+TEST(DecideTest, RefusesAPolicyWithABadExpression) {
+  Policy policy = WithRestart();
+  policy.programs[0].args[0][0] = {.kind = Matcher::Kind::kRegex, .text = "(", .max_bytes = 8};
+  EXPECT_THAT(Decider::Create(policy), FailsSaying("policy rule 'restart' in p.yaml:20"));
+}
+
+TEST(NormalPathTest, KeepsTheWayAndDropsTheNoise) {
+  EXPECT_EQ(NormalPath("/a/./b//c/"), "/a/b/c");
+  EXPECT_EQ(NormalPath("/"), "/");
+  EXPECT_EQ(NormalPath("//"), "/");
+  EXPECT_EQ(NormalPath("/a/.."), "");
+  EXPECT_EQ(NormalPath("a"), "");
+  EXPECT_EQ(NormalPath(""), "");
+  EXPECT_EQ(NormalPath("/a/...b"), "/a/...b");
+}
+
+}  // namespace
+}  // namespace reeve::policy
