@@ -37,6 +37,10 @@ bool IsDigit(uint8_t byte) {
 bool IsLower(uint8_t byte) {
   return byte >= 'a' && byte <= 'z';
 }
+// Where AppendRun() stops doubling.
+constexpr size_t kLongStringBytes = 1024 * 1024;
+constexpr size_t kVeryLongStringBytes = 8 * 1024 * 1024;
+
 // What may not stand inside a string.
 bool BreaksString(uint8_t byte) {
   return byte < 0x20 || byte >= 0xFE;
@@ -238,12 +242,20 @@ void Lexer::Echo(std::string_view raw) {
   if (echo_.size() < kMaxEchoBytes) echo_.append(raw.substr(0, kMaxEchoBytes - echo_.size()));
 }
 
+// A string that is long already will be very long: two large steps instead of many doublings, each of which
+// would copy all and touch fresh pages. What is reserved and not used is address space only.
+void Lexer::AppendRun(std::string_view run) {
+  if (text_.size() + run.size() > text_.capacity() && text_.size() >= kLongStringBytes)
+    text_.reserve(text_.size() + run.size() > kVeryLongStringBytes ? kMaxTokenBytes : kVeryLongStringBytes);
+  text_ += run;
+}
+
 // Takes what stands for itself in one go. False when the next byte needs a look.
 bool Lexer::ReadPlainRun(Bytes& bytes) {
   if (is_escaped_ || !escape_.empty() || utf8_.is_pending()) return false;
   const size_t room = std::min(bytes.size(), kMaxTokenBytes - value_bytes_);
   const std::string_view run = AsText(bytes).substr(0, PlainRunLength(AsText(bytes.first(room)), quote_));
-  if (string_error_.empty()) text_ += run;
+  if (string_error_.empty()) AppendRun(run);
   Echo(run);
   value_bytes_ += run.size();
   Skip(bytes, run.size());

@@ -85,6 +85,7 @@ class Lexer {
   bool StartLong(Bytes& bytes, Token& token);
   bool ReadString(Bytes& bytes, Token& token);
   bool ReadPlainRun(Bytes& bytes);
+  void AppendRun(std::string_view run);
   bool ReadWord(Bytes& bytes, Token& token);
   State NextInNumber(uint8_t byte) const;
   void Recover(Bytes& bytes);
