@@ -47,6 +47,7 @@ class Broker {
   void RunProgram(uint32_t plugin, uint32_t worker, uint64_t request_id, ProgramAsk ask,
                   const WorkerServices::OnStarted& on_started);
   RunningPrograms& programs() { return programs_; }
+  const RunningPrograms& programs() const { return programs_; }
 
  private:
   // The live request that an ask belongs to, its command, and who sent it.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 
 #include "base/clock.h"
@@ -10,7 +11,7 @@ namespace reeve::warden {
 // kLongestDelay (decision M7). Pure.
 class RestartRule {
  public:
-  static constexpr std::chrono::milliseconds kShortestDelay{10};
+  static constexpr std::chrono::milliseconds kShortestDelay{30};
   static constexpr std::chrono::milliseconds kLongestDelay{900};  // it is to serve again within 1 s
   static constexpr std::chrono::seconds kHealthyLife{10};
 

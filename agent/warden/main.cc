@@ -1,0 +1,116 @@
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "agent/sandbox/program_confinement.h"
+#include "agent/warden/compile_configuration.h"
+#include "agent/warden/layout.h"
+#include "agent/warden/listeners.h"
+#include "agent/warden/options.h"
+#include "agent/warden/run_directory.h"
+#include "agent/warden/warden.h"
+#include "base/clock.h"
+#include "base/event_loop.h"
+#include "base/log.h"
+#include "base/sys.h"
+
+// reeved, the warden: takes what the service manager gave, has the configuration compiled, makes the listening sockets, and
+// then serves its core and workers until it is told to stop.
+
+namespace reeve::warden {
+namespace {
+
+std::string EnvironmentVariable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+std::vector<std::string> Environment() {
+  std::vector<std::string> variables;
+  for (char** variable = environ; *variable != nullptr; ++variable) variables.emplace_back(*variable);
+  return variables;
+}
+
+Broker::Surroundings TakeSurroundings(const sandbox::InitialSettings& settings) {
+  Broker::Surroundings surroundings{.settings = settings, .environment = Environment(), .groups = std::nullopt};
+  Result<sandbox::CgroupTree> groups = sandbox::CgroupTree::Find();
+  if (groups) surroundings.groups = std::move(*groups);
+  if (!groups) LogWarning("what a program leaves behind cannot be ended with it: " + groups.error().message());
+  return surroundings;
+}
+
+// SIGHUP is logged and ignored (decision M25); SIGPIPE and SIGCHLD say nothing that is not known otherwise.
+Result<UniqueFd> TakeSignals() {
+  ::signal(SIGPIPE, SIG_IGN);
+  sigset_t taken;
+  sigemptyset(&taken);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&taken, signal);
+  if (::sigprocmask(SIG_BLOCK, &taken, nullptr) != 0) return FailErrno("block signals");
+  UniqueFd signals(::signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!signals) return FailErrno("signalfd");
+  return signals;
+}
+
+void OnSignal(int signals_fd, Warden& warden) {
+  signalfd_siginfo signal{};
+  while (sys::Read(signals_fd, {reinterpret_cast<uint8_t*>(&signal), sizeof signal})) {
+    if (signal.ssi_signo == SIGHUP)
+      LogInfo("SIGHUP is ignored");
+    else
+      warden.BeginStop();
+  }
+}
+
+Result<int> Serve(const Options& options, const sandbox::InitialSettings& settings, int activated_count) {
+  Layout layout = REEVE_TRY(FindLayout());
+  if (!options.binary_directory.empty()) layout.binaries = options.binary_directory;
+  if (options.lists_commands) {
+    std::fputs(REEVE_TRY(ListCommands(options, layout)).c_str(), stdout);
+    return EXIT_SUCCESS;
+  }
+  const UniqueFd lock = REEVE_TRY(TakeRunDirectory(options.run_directory));
+  Compiled compiled = REEVE_TRY(CompileConfiguration(options, layout, activated_count));
+  for (const std::string& warning : compiled.config.warnings) LogWarning(warning);
+  std::vector<UniqueFd> listeners = REEVE_TRY(MakeListeners(compiled.config.channels, activated_count));
+
+  MonotonicClock clock;
+  EventLoop loop = REEVE_TRY(EventLoop::Create(clock));
+  const UniqueFd signals = REEVE_TRY(TakeSignals());
+  const std::unique_ptr<Warden> warden =
+      REEVE_TRY(Warden::Create(loop, {.config = std::move(compiled.config),
+                                      .blob = std::move(compiled.blob),
+                                      .listeners = std::move(listeners),
+                                      .surroundings = TakeSurroundings(settings),
+                                      .binary_directory = layout.binaries,
+                                      .notify_socket = EnvironmentVariable("NOTIFY_SOCKET")}));
+  REEVE_TRY(loop.Watch(signals.get(), EPOLLIN, [&](uint32_t) { OnSignal(signals.get(), *warden); }));
+  REEVE_TRY(warden->Start());
+  REEVE_TRY(loop.Run());
+  loop.Forget(signals.get());
+  return warden->exit_code();
+}
+
+int Main(int argc, char** argv) {
+  SetLogProcess("reeved");
+  const Result<sandbox::InitialSettings> settings = sandbox::InitialSettings::Take();
+  const int activated_count = TakeActivatedCount();
+  const ParsedOptions parsed = ParseOptions(argc, argv, std::getenv("RUNTIME_DIRECTORY"));
+  if (!parsed.options) {
+    std::fputs(parsed.output.c_str(), stdout);
+    return parsed.exit_code;
+  }
+  if (parsed.options->is_verbose) SetLogLevel(Severity::kDebug);
+  const Result<int> served = settings ? Serve(*parsed.options, *settings, activated_count) : Result<int>(Fail(settings.error()));
+  if (served) return *served;
+  LogError(served.error().message());
+  return EXIT_FAILURE;
+}
+
+}  // namespace
+}  // namespace reeve::warden
+
+int main(int argc, char** argv) { return reeve::warden::Main(argc, argv); }

@@ -1,0 +1,404 @@
+#include "agent/warden/warden.h"
+
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <utility>
+
+#include "agent/warden/confined_process.h"
+#include "agent/warden/listeners.h"
+#include "agent/warden/notify.h"
+#include "agent/wire/ring.h"
+#include "base/log.h"
+#include "base/sys.h"
+
+namespace reeve::warden {
+namespace {
+
+// A child for each plugin that starts, the core and the log, with room for some that are stuck.
+constexpr size_t kMaxPreparers = 64;
+constexpr size_t kMaxDeviceOpeners = 32;
+// A killed worker that does not end (it sleeps in the kernel) is told to the core as ended after this.
+constexpr std::chrono::milliseconds kKillPatience{500};
+// A core or log process whose files cannot be had is tried again after this.
+constexpr std::chrono::seconds kRetryDelay{1};
+
+static_assert(wire::kFirstListenerFd == sandbox::kFirstExtraFd, "one number, said in two rooms");
+
+std::string Named(const char* what, const std::string& why) { return std::string(what) + ": " + why; }
+
+}  // namespace
+
+Result<std::unique_ptr<Warden>> Warden::Create(EventLoop& loop, WardenSetup setup) {
+  std::unique_ptr<Warden> warden(new Warden(loop, std::move(setup)));
+  policy::Decider decider = REEVE_TRY(policy::Decider::Create(warden->setup_.config.policy));
+  warden->decider_ = std::make_unique<const policy::Decider>(std::move(decider));
+  warden->broker_.emplace(warden->setup_.config, *warden->decider_, loop, warden->reaper_,
+                          std::move(warden->setup_.surroundings));
+  return warden;
+}
+
+Warden::Warden(EventLoop& loop, WardenSetup setup)
+    : loop_(loop),
+      setup_(std::move(setup)),
+      reaper_(loop),
+      preparers_(loop, reaper_, kMaxPreparers),
+      device_openers_(loop, reaper_, kMaxDeviceOpeners),
+      devices_(loop, device_openers_,
+               [this](uint32_t channel, Result<UniqueFd> device) { DeviceOpened(channel, std::move(device)); }) {}
+
+Warden::~Warden() {
+  if (log_channel_) SetLogSink(nullptr);
+}
+
+Status Warden::Start() {
+  if (WantsLog()) {
+    log_sockets_ = REEVE_TRY(sys::SocketPair(SOCK_SEQPACKET));
+    log_channel_ = std::make_unique<wire::LogChannel>(REEVE_TRY(sys::Duplicate(log_sockets_.second.get())));
+    PrepareLog();
+  } else {
+    PrepareCore();
+  }
+  return {};
+}
+
+// The core.
+
+void Warden::PrepareCore() {
+  if (is_stopping_) return;
+  WantedFiles wanted;
+  wanted.binary = setup_.binary_directory + "/reeve-core";
+  PrepareFiles(preparers_, wanted, [this](Result<PreparedFiles> files) {
+    const Status started = files ? StartCore(std::move(*files)) : Status(Fail(files.error()));
+    if (started || is_stopping_) return;
+    LogError(Named("reeve-core does not start", started.error().message()));
+    if (has_served_) {
+      loop_.After(kRetryDelay, [this] { PrepareCore(); });
+      return;
+    }
+    exit_code_ = 1;
+    BeginStop();
+  });
+}
+
+Status Warden::StartCore(PreparedFiles files) {
+  if (is_stopping_) return {};
+  sys::TwoFds control = REEVE_TRY(sys::SocketPair(SOCK_SEQPACKET));
+  ConfinedSetup setup{.profile = &setup_.config.core,
+                      .argv = {"reeve-core"},
+                      .files = std::move(files),
+                      .fds = {},
+                      .run_directory = setup_.config.run_directory};
+  setup.Place(REEVE_TRY(sys::Duplicate(STDERR_FILENO)), STDERR_FILENO);
+  setup.Place(std::move(control.second), sandbox::kControlFd);
+  setup.Place(REEVE_TRY(sys::Duplicate(setup_.blob.get())), sandbox::kPolicyFd);
+  if (log_sockets_.second) setup.Place(REEVE_TRY(sys::Duplicate(log_sockets_.second.get())), wire::kCoreLogFd);
+  int number = wire::kFirstListenerFd;
+  for (const UniqueFd& listener : setup_.listeners) setup.Place(REEVE_TRY(sys::Duplicate(listener.get())), number++);
+  core_.fds = PlannedFds(setup);
+  Child child = REEVE_TRY(StartConfined(loop_, setup));
+  core_.pid = child.pid;
+  core_.started_at = loop_.Now();
+  core_.peer = std::make_unique<CorePeer>(loop_, std::move(control.first), setup_.config.generation, *this);
+  REEVE_TRY(reaper_.Watch(std::move(child), [this](int wait_status) { CoreEnded(wait_status); }));
+  return core_.peer->Start();
+}
+
+Status Warden::CheckCore() {
+  const auto expected = REEVE_TRY(sandbox::Expect(setup_.config.core, sandbox::Stage::kRun, core_.fds));
+  return sandbox::CheckProcess(core_.pid, expected);
+}
+
+void Warden::OnCoreServing() {
+  if (std::exchange(has_served_, true)) return;
+  LogInfo("the core serves");
+  NotifyServiceManager(setup_.notify_socket, "READY=1");
+}
+
+void Warden::OnCoreLost(const std::string& why) {
+  // Its own end is told by the reaper.
+  if (reaper_.IsRunning(core_.pid) && !is_stopping_) LogError(Named("the core is ended", why));
+  reaper_.Signal(core_.pid, SIGKILL);
+}
+
+void Warden::CoreEnded(int wait_status) {
+  if (!is_stopping_) LogError(Named("the core has ended", EndInWords(wait_status)));
+  DestroyLater(std::move(core_.peer));
+  core_.pid = -1;
+  devices_.ForgetAll();
+  // What it held is lost; the host sees its channel close, or no answer, never two (decision M7). Programs go on.
+  std::vector<uint32_t> ids;
+  for (auto& [id, worker] : workers_) {
+    worker->is_end_told = true;
+    ids.push_back(id);
+  }
+  if (is_stopping_) return StopIfAllEnded();
+  for (const uint32_t id : ids) FailWorker(id, "its core has ended");
+  if (!has_served_) {
+    exit_code_ = 1;
+    return BeginStop();
+  }
+  loop_.After(restart_rule_.NextDelay(loop_.Now() - core_.started_at), [this] { PrepareCore(); });
+}
+
+// The log process.
+
+bool Warden::WantsLog() const { return !setup_.config.log.log_file.empty() || !setup_.config.log.audit_file.empty(); }
+
+void Warden::PrepareLog() {
+  if (is_stopping_) return;
+  WantedFiles wanted;
+  wanted.binary = setup_.binary_directory + "/reeve-log";
+  wanted.log_file = setup_.config.log.log_file;
+  wanted.audit_file = setup_.config.log.audit_file;
+  PrepareFiles(preparers_, wanted, [this](Result<PreparedFiles> files) {
+    const Status started = files ? StartLog(std::move(*files)) : Status(Fail(files.error()));
+    if (started && !has_served_ && core_.pid < 0) PrepareCore();
+    if (started || is_stopping_) return;
+    LogError(Named("reeve-log does not start", started.error().message()));
+    if (has_served_) {
+      loop_.After(kRetryDelay, [this] { PrepareLog(); });
+      return;
+    }
+    exit_code_ = 1;
+    BeginStop();
+  });
+}
+
+Status Warden::StartLog(PreparedFiles files) {
+  if (is_stopping_) return {};
+  ConfinedSetup setup{.profile = &setup_.config.log_process,
+                      .argv = {"reeve-log"},
+                      .files = {},
+                      .fds = {},
+                      .run_directory = setup_.config.run_directory};
+  setup.Place(REEVE_TRY(sys::Duplicate(STDERR_FILENO)), STDERR_FILENO);
+  setup.Place(REEVE_TRY(sys::Duplicate(setup_.blob.get())), sandbox::kPolicyFd);
+  setup.Place(REEVE_TRY(sys::Duplicate(log_sockets_.first.get())), wire::kLogRecordsFd);
+  if (files.log_file) setup.Place(std::move(files.log_file), wire::kLogFileFd);
+  if (files.audit_file) setup.Place(std::move(files.audit_file), wire::kAuditFileFd);
+  setup.files = std::move(files);
+  Child child = REEVE_TRY(StartConfined(loop_, setup));
+  log_pid_ = child.pid;
+  if (!setup_.config.log.log_file.empty()) SetLogSink(log_channel_.get());
+  return reaper_.Watch(std::move(child), [this](int wait_status) { LogEnded(wait_status); });
+}
+
+void Warden::LogEnded(int wait_status) {
+  log_pid_ = -1;
+  if (is_stopping_) return;
+  LogError(Named("reeve-log has ended", EndInWords(wait_status)));
+  loop_.After(kRetryDelay, [this] { PrepareLog(); });
+}
+
+// What the core asks.
+
+Status Warden::StartWorker(uint32_t plugin) {
+  if (plugin >= setup_.config.plugins.size()) return Fail(Code::kBadMessage, "an unknown plugin");
+  const config::Plugin& wanted = setup_.config.plugins[plugin];
+  if (!wanted.is_enabled || wanted.library_path.empty())
+    return Fail(Code::kBadMessage, "plugin " + wanted.name + " has no worker");
+  auto worker = std::make_unique<Worker>();
+  worker->plugin = plugin;
+  worker->name = "worker " + wanted.name;
+  for (const auto& [id, other] : workers_) {
+    if (other->plugin != plugin) continue;
+    if (!other->is_end_told) return Fail(Code::kBadMessage, worker->name + " runs already");
+    // Its uid is not used twice at one time.
+    TellEnd(*worker, 0, "an earlier process of it cannot be ended");
+    return {};
+  }
+  const uint32_t id = worker->id = ++last_worker_;
+  worker->timer = loop_.After(kWorkerStartTimeout, [this, id] { FailWorker(id, "it did not start in time"); });
+  workers_.emplace(id, std::move(worker));
+  WantedFiles files;
+  files.binary = setup_.binary_directory + "/reeve-worker";
+  files.plugin = wanted.library_path;
+  if (wanted.needs_handle_block) files.handle_file = setup_.config.run_directory + "/qga.state";
+  PrepareFiles(preparers_, files, [this, id](Result<PreparedFiles> prepared) { WorkerPrepared(id, std::move(prepared)); });
+  return {};
+}
+
+Status Warden::StopWorker(uint32_t worker) {
+  if (worker == 0 || worker > last_worker_) return Fail(Code::kBadMessage, "an unknown worker");
+  // It may have ended meanwhile, which the core has not read yet.
+  if (workers_.contains(worker)) FailWorker(worker, "the core stopped it");
+  return {};
+}
+
+Status Warden::Announce(uint64_t request_id, uint32_t deadline_ms, const wire::Announce& what) {
+  if (what.worker == 0 || what.worker > last_worker_) return Fail(Code::kBadMessage, "an unknown worker");
+  const auto worker = workers_.find(what.worker);
+  if (worker == workers_.end()) return {};  // it has ended meanwhile
+  return broker_->Announce(worker->second->plugin, request_id, deadline_ms, what);
+}
+
+Status Warden::Retract(uint64_t request_id, uint32_t worker) {
+  broker_->Retract(worker, request_id);
+  return {};
+}
+
+Status Warden::OpenDevice(uint32_t channel) {
+  const std::vector<config::Channel>& channels = setup_.config.channels;
+  if (channel >= channels.size() || Listens(channels[channel].transport))
+    return Fail(Code::kBadMessage, "a channel without a device");
+  if (devices_.IsWaiting(channel)) return Fail(Code::kBadMessage, "a channel whose device is being waited for");
+  devices_.Open(channel, channels[channel].path);
+  return {};
+}
+
+void Warden::DeviceOpened(uint32_t channel, Result<UniqueFd> device) {
+  if (!core_.peer) return;
+  if (!device) {
+    const std::string why = device.error().message().substr(0, wire::kMaxTextBytes);
+    return core_.peer->Send(wire::Type::kDeviceFailed, wire::ChannelNumber{channel, 0}, why);
+  }
+  const int fd = device->get();
+  core_.peer->Send(wire::Type::kDeviceOpened, wire::ChannelNumber{channel, 0}, {}, std::span(&fd, 1));
+}
+
+// Workers.
+
+void Warden::WorkerPrepared(uint32_t id, Result<PreparedFiles> files) {
+  const auto found = workers_.find(id);
+  if (found == workers_.end()) return;
+  Worker& worker = *found->second;
+  const Status forked = files ? ForkWorker(worker, std::move(*files)) : Status(Fail(files.error()));
+  if (!forked) FailWorker(id, forked.error().message());
+}
+
+Status Warden::ForkWorker(Worker& worker, PreparedFiles files) {
+  ConfinedSetup setup;
+  UniqueFd log_pipe;
+  UniqueFd control = REEVE_TRY(SetUpWorker(setup_.config, worker, std::move(files), setup, log_pipe));
+  worker.fds = PlannedFds(setup);
+  Child child = REEVE_TRY(StartConfined(loop_, setup));
+  worker.pid = child.pid;
+  REEVE_TRY(reaper_.Watch(std::move(child), [this, id = worker.id](int wait_status) { WorkerEnded(id, wait_status); }));
+  worker.log = std::make_unique<WorkerLog>(loop_, std::move(log_pipe), worker.name);
+  REEVE_TRY(worker.log->Start());
+  std::vector<std::string> commands;
+  for (const config::CommandSpec& command : setup_.config.plugins[worker.plugin].commands) commands.push_back(command.name);
+  worker.peer = std::make_unique<WorkerPeer>(loop_, std::move(control), setup_.config.generation, worker.id,
+                                             std::move(commands), *this);
+  return worker.peer->Start([this] {
+    // What the core has said before the worker asked is known before the ask is looked at (decision M1).
+    if (core_.peer) core_.peer->Drain();
+  });
+}
+
+Status Warden::CheckWorker(uint32_t id, sandbox::Stage stage) {
+  const Worker& worker = *workers_.at(id);
+  const policy::SandboxProfile& profile = setup_.config.plugins[worker.plugin].sandbox;
+  const auto expected = REEVE_TRY(sandbox::Expect(profile, stage, worker.fds));
+  return sandbox::CheckProcess(worker.pid, expected);
+}
+
+void Warden::OnWorkerReady(uint32_t id) {
+  Worker& worker = *workers_.at(id);
+  worker.is_ready = true;
+  loop_.Cancel(worker.timer);
+  LogInfo(worker.name + " serves, process " + std::to_string(worker.pid));
+  const UniqueFd socket = std::move(worker.core_socket);
+  const UniqueFd ring_to = std::move(worker.ring_to);
+  const UniqueFd ring_from = std::move(worker.ring_from);
+  const int fds[] = {socket.get(), ring_to.get(), ring_from.get()};
+  if (!core_.peer) return;
+  core_.peer->Send(wire::Type::kWorkerStarted,
+                   wire::WorkerStarted{id, worker.plugin, static_cast<uint32_t>(worker.pid), wire::kRingBytes}, {}, fds);
+}
+
+void Warden::FailWorker(uint32_t id, const std::string& why) {
+  const auto found = workers_.find(id);
+  if (found == workers_.end()) return;
+  Worker& worker = *found->second;
+  if (worker.why_ended.empty()) worker.why_ended = why;
+  // A child that was never forked, or has been reaped, ends here; another at its reaping.
+  if (worker.pid < 0) return WorkerEnded(id, 0);
+  reaper_.Signal(worker.pid, SIGKILL);
+  loop_.Cancel(worker.timer);
+  worker.timer = loop_.After(kKillPatience, [this, id] {
+    const auto left = workers_.find(id);
+    if (left != workers_.end()) TellEnd(*left->second, 0, left->second->why_ended);
+  });
+}
+
+void Warden::TellEnd(Worker& worker, int wait_status, const std::string& why) {
+  if (std::exchange(worker.is_end_told, true)) return;
+  LogWarning(Named((worker.name + " has ended").c_str(), why));
+  if (!core_.peer) return;
+  const std::string text = why.substr(0, wire::kMaxTextBytes);
+  const uint32_t id = worker.is_ready ? worker.id : 0;
+  core_.peer->Send(wire::Type::kWorkerEnded,
+                   wire::WorkerEnded{id, worker.plugin, wait_status, static_cast<uint32_t>(text.size())}, text);
+}
+
+void Warden::WorkerEnded(uint32_t id, int wait_status) {
+  auto ended = workers_.extract(id);
+  if (ended.empty()) return;
+  Worker& worker = *ended.mapped();
+  loop_.Cancel(worker.timer);
+  broker_->ForgetWorker(id);
+  // A closed socket is no reason of its own; how the process ended is.
+  const bool is_by_itself = worker.why_ended.empty() || !WIFSIGNALED(wait_status) || WTERMSIG(wait_status) != SIGKILL;
+  const std::string how = worker.pid < 0 ? worker.why_ended : EndInWords(wait_status);
+  TellEnd(worker, wait_status, is_by_itself ? how : worker.why_ended);
+  DestroyLater(std::move(ended.mapped()));
+  if (is_stopping_) StopIfAllEnded();
+}
+
+// What workers ask.
+
+void Warden::OpenPath(uint32_t worker, uint64_t request_id, OpenAsk ask, OnOpened on_opened) {
+  broker_->OpenPath(workers_.at(worker)->plugin, worker, request_id, std::move(ask), on_opened);
+}
+
+void Warden::RunProgram(uint32_t worker, uint64_t request_id, ProgramAsk ask, OnStarted on_started) {
+  broker_->RunProgram(workers_.at(worker)->plugin, worker, request_id, std::move(ask), on_started);
+}
+
+Granted<void> Warden::SignalProgram(uint32_t worker, uint64_t program, int signal) {
+  return broker_->programs().Signal(worker, program, signal);
+}
+
+// The end.
+
+void Warden::BeginStop() {
+  if (std::exchange(is_stopping_, true)) return;
+  NotifyServiceManager(setup_.notify_socket, "STOPPING=1");
+  if (core_.peer) core_.peer->SendStopping();
+  for (auto& [id, worker] : workers_)
+    if (worker->peer) worker->peer->SendStopping();
+  KillAll(SIGTERM);
+  loop_.After(kStopGrace, [this] { KillAll(SIGKILL); });
+  loop_.After(kStopTimeout, [this] { loop_.Stop(); });
+  AwaitEnds();
+}
+
+void Warden::KillAll(int signal) {
+  broker_->programs().SignalAll(signal);
+  reaper_.Signal(core_.pid, signal);
+  for (const auto& [id, worker] : workers_) reaper_.Signal(worker->pid, signal);
+}
+
+bool Warden::HaveAllEnded() const {
+  return core_.pid < 0 && workers_.empty() && broker_->programs().running() == 0;
+}
+
+void Warden::StopIfAllEnded() {
+  if (!HaveAllEnded()) return;
+  // What ended programs have left behind. The log has no writer any more and ends by itself.
+  broker_->programs().SignalAll(SIGKILL);
+  loop_.Stop();
+}
+
+// Programs end without a word to this class.
+void Warden::AwaitEnds() {
+  StopIfAllEnded();
+  if (!HaveAllEnded()) loop_.After(std::chrono::milliseconds(20), [this] { AwaitEnds(); });
+}
+
+}  // namespace reeve::warden
