@@ -2,6 +2,7 @@
 
 #include <linux/netlink.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -52,11 +53,11 @@ Result<UniqueFd> Listen(const std::string& path, uint32_t mode, uid_t owner) {
   const sockaddr_un address = REEVE_TRY(UnixAddress(path));
   UniqueFd socket = REEVE_TRY(OpenSocket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0));
   if (::unlink(path.c_str()) < 0 && errno != ENOENT) return FailErrno("unlink " + path);
-  // The socket's own mode is what bind gives the file, so that no moment exists with a wider one.
-  if (::fchmod(socket.get(), mode) < 0) return FailErrno("set the mode of " + path);
-  if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) {
-    return FailErrno("bind " + path);
-  }
+  // The file's mode is 0777 less the umask: so no moment exists in which it is wider than asked.
+  const mode_t before = ::umask(0777 & ~mode);
+  const int bound = ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
+  ::umask(before);
+  if (bound < 0) return FailErrno("bind " + path);
   if (::lchown(path.c_str(), owner, owner) < 0) return FailErrno("give away " + path);
   if (::listen(socket.get(), kListenBacklog) < 0) return FailErrno("listen on " + path);
   return socket;

@@ -1,7 +1,7 @@
 // A taken-over process: enters its sandbox as a worker or the core would, says so, waits for the word, tries one act
 // and tells how it ended. Usage: sandbox_attacker load|run ACT
 
-#include <sys/mman.h>
+#include <dlfcn.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -58,6 +58,9 @@ long DoItsWork() {
   return sum == 1 << 20 ? 0 : -1;
 }
 
+// As a worker loads its plugin.
+long LoadObject() { return ::dlopen(sandbox::kPluginPath, RTLD_NOW | RTLD_LOCAL) != nullptr ? 0 : -1; }
+
 long Abort() { std::abort(); }
 
 AttackReport Act(const std::string& name) {
@@ -65,6 +68,8 @@ AttackReport Act(const std::string& name) {
   long result = -1;
   if (name == "work") {
     result = DoItsWork();
+  } else if (name == "load an object") {
+    result = LoadObject();
   } else if (name == "abort") {
     result = Abort();
   } else if (name.starts_with("family ")) {

@@ -82,7 +82,7 @@ Result<ConfinedProcess> ConfinedProcess::StartSilent(const policy::SandboxProfil
               {filters.get(), sandbox::kPolicyFd}};
   plan.fds.insert(plan.fds.end(), options.extra_fds.begin(), options.extra_fds.end());
   plan.plugin_fd = options.plugin_fd;
-  plan.run_directory = "/tmp";
+  plan.run_directory = options.run_directory;
   plan.slave_mount_directory = "/mnt";
   plan.warden_pid = options.warden_pid != 0 ? options.warden_pid : ::getpid();
   plan.report_fd = report.second.get();

@@ -29,6 +29,7 @@ class ConfinedProcess {
     std::string binary = "sandbox_attacker";  // in the build's bin, or absolute
     std::vector<std::string> argv;            // instead of step and act
     pid_t warden_pid = 0;                     // instead of this process
+    std::string run_directory = "/nonexistent";
   };
 
   // Returns when the process has said that it stands in its sandbox, or with the report's failure.

@@ -37,6 +37,4 @@ std::vector<CallRule> FreezeFileSystems();
 std::vector<CallRule> ClockSettime();
 std::vector<CallRule> AddFilter();          // the run filter, from within the load filter
 
-std::vector<CallRule> ServiceRefusals();
-
 }  // namespace reeve::sandbox

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "agent/sandbox/filter/call_groups.h"
+#include "agent/sandbox/filter/never_list.h"
 
 namespace reeve::sandbox {
 namespace {

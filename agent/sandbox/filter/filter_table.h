@@ -51,9 +51,6 @@ FilterTable TableFor(const policy::SandboxProfile& profile, FilterStage stage);
 // Whatever is not dangerous is allowed: for programs that are not ours.
 FilterTable ServiceTable();
 
-// Calls that no policy can grant. Single exceptions are compiled in with a promise of a built-in plugin.
-std::span<const char* const> NeverList();
-
 // A table's own rules: no two rules of one call overlap with different actions, no test reads beyond six arguments,
 // no value outside its mask, no never-listed call allowed but by its compiled-in exception, at most kMaxRules rules.
 Status CheckTable(const FilterTable& table);

@@ -13,6 +13,7 @@
 #include <set>
 #include <string>
 
+#include "agent/sandbox/filter/never_list.h"
 #include "base/testing.h"
 
 namespace reeve::sandbox {

@@ -1,11 +1,10 @@
-#include <linux/prctl.h>
+#include "agent/sandbox/filter/never_list.h"
+
+#include <asm/ioctls.h>
 #include <sched.h>
 #include <sys/syscall.h>
 
-#include <asm/ioctls.h>
 #include <cerrno>
-
-#include "agent/sandbox/filter/call_groups.h"
 
 namespace reeve::sandbox {
 namespace {
