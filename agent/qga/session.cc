@@ -41,7 +41,14 @@ void Session::TakeInput(Bytes bytes, RunningTime now) {
   if (is_closed_) return;
   DropDeadPartial(now);
   if (partial_dies_at_ && !bytes.empty()) partial_dies_at_ = now + kPartialGrace;
-  while (std::optional<Item> item = reader_.Next(bytes)) {
+  if (kept_input_.empty()) return Digest(bytes, now);
+  kept_input_ += AsText(bytes);
+}
+
+void Session::Digest(Bytes bytes, RunningTime now) {
+  while (!IsFull()) {
+    std::optional<Item> item = reader_.Next(bytes);
+    if (!item) break;
     partial_dies_at_.reset();
     if (Request* request = std::get_if<Request>(&*item)) {
       TakeRequest(std::move(*request), now);
@@ -49,7 +56,14 @@ void Session::TakeInput(Bytes bytes, RunningTime now) {
       Owe(std::get<InputError>(*std::move(item)), now);
     }
   }
+  kept_input_ = AsText(bytes);
   if (!reader_.HasPartial()) partial_dies_at_.reset();
+}
+
+void Session::DigestKept(RunningTime now) {
+  if (kept_input_.empty() || IsFull()) return;
+  const std::string input = std::exchange(kept_input_, {});
+  Digest(AsBytes(input), now);
 }
 
 bool Session::wants_input() const {
@@ -71,6 +85,7 @@ void Session::ConsumeOutput(size_t count, RunningTime now) {
   progress_ = now;
   if (was_full && !IsFull()) released_at_ = now;
   Pump(now);
+  DigestKept(now);
 }
 
 void Session::DropQueuedOutput() {
@@ -88,15 +103,25 @@ void Session::HangUp(RunningTime now) {
     partial_dies_at_ = now + kPartialGrace;
   }
   Pump(now);
+  DigestKept(now);
 }
 
-void Session::Close() {
-  is_closed_ = true;
-  partial_dies_at_.reset();
-  reader_.DropPartial();
+void Session::ClearOutput() {
   output_.Clear();
   line_ends_.clear();
   line_begin_ = taken_off_ = appended_;
+}
+
+void Session::Close() {
+  // Requests that came in whole are carried out, read or not.
+  do {
+    ClearOutput();
+    DigestKept(progress_);
+  } while (!kept_input_.empty());
+  ClearOutput();
+  is_closed_ = true;
+  partial_dies_at_.reset();
+  reader_.DropPartial();
   Abandon(live_.size());
   Pump(progress_);
 }
@@ -310,6 +335,7 @@ void Session::OnTime(RunningTime now) {
     progress_ = now;
   }
   Pump(now);
+  DigestKept(now);
 }
 
 }  // namespace reeve::qga

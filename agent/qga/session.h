@@ -5,6 +5,7 @@
 #include <deque>
 #include <list>
 #include <optional>
+#include <string>
 
 #include "agent/qga/request_reader.h"
 #include "agent/request.h"
@@ -68,7 +69,8 @@ class Session {
 
   // --- from the transport ---
 
-  // Bytes as they were read, in any portions. They are always taken whole.
+  // Bytes as they were read, in any portions. They are always taken whole: what comes after too much output
+  // was made is kept as bytes until there is room again.
   void TakeInput(Bytes bytes, RunningTime now);
   // Whether to read on. False while too much output stands unread, and after Close().
   bool wants_input() const;
@@ -119,6 +121,9 @@ class Session {
   // Requests that run one after the other.
   using Lane = std::deque<Entry>;
 
+  void ClearOutput();
+  void Digest(Bytes bytes, RunningTime now);
+  void DigestKept(RunningTime now);
   void TakeRequest(Request request, RunningTime now);
   void Owe(InputError error, RunningTime now);
   size_t CountWaiting() const;
@@ -140,6 +145,7 @@ class Session {
   RequestReader reader_;
   Lane live_;                  // requests whose replies are owed
   std::list<Lane> abandoned_;  // requests whose replies will be dropped; each lane runs on its own
+  std::string kept_input_;     // not looked at yet, because of too much output
   uint64_t last_token_ = 0;
   bool is_pumping_ = false;
   bool is_closed_ = false;

@@ -20,6 +20,8 @@ constexpr std::string_view kRefused =
     R"x({"error": {"class": "GenericError", "desc": "too many requests are waiting on this channel (at most 32)"}})x"
     "\n";
 
+const std::string kLarge = "\"" + std::string(kMaxQueuedOutputBytes, 'x') + "\"";
+
 // Plays the core: syncs and pings are answered at once, all else when the test says so.
 class FakeCore : public Session::Executor {
  public:
@@ -28,6 +30,7 @@ class FakeCore : public Session::Executor {
     tokens[request.command] = token;
     arrivals[request.command] = arrived;
     if (request.command == "guest-ping") session->Answer(token, Reply::Return("{}"), now);
+    if (request.command == large_command) session->Answer(token, Reply::Return(kLarge), now);
     if (request.command.starts_with("guest-sync")) {
       const json::Value* id = request.arguments.Find("id");
       session->Answer(token,
@@ -39,6 +42,7 @@ class FakeCore : public Session::Executor {
 
   Session* session = nullptr;
   RunningTime now{0};
+  std::string large_command;  // is answered at once, too
   std::vector<std::string> executed;
   std::map<std::string, uint64_t> tokens;
   std::map<std::string, RunningTime> arrivals;
@@ -314,8 +318,6 @@ TEST_F(SessionTest, PendingRequestsOfAClosedConnectionAreCarriedOutWithoutReplie
 
 // --- clients that do not read ---
 
-const std::string kLarge = "\"" + std::string(kMaxQueuedOutputBytes, 'x') + "\"";
-
 TEST_F(SessionTest, AnUnreadReplyHoldsInputAndFurtherRequestsUntilItIsRead) {
   Command("large");
   Command("next");
@@ -326,6 +328,31 @@ TEST_F(SessionTest, AnUnreadReplyHoldsInputAndFurtherRequestsUntilItIsRead) {
   Take(1000);
   EXPECT_TRUE(session_.wants_input());
   EXPECT_THAT(core_.executed, ElementsAre("large", "next"));
+}
+
+TEST_F(SessionTest, WhatWasReadBehindALargeReplyIsKeptAndNotRefused) {
+  std::string text;
+  for (int i = 0; i < 100; ++i) text += R"({"execute":"guest-ping"})";
+  core_.large_command = "huge";
+  Send(R"({"execute":"huge"})" + text);
+  EXPECT_FALSE(session_.wants_input());
+  Send(text);
+  EXPECT_EQ(core_.executed.size(), 1u);
+  Take();
+  EXPECT_EQ(core_.executed.size(), 201u);
+  EXPECT_EQ(Take().find("error"), std::string::npos);
+  EXPECT_TRUE(session_.wants_input());
+}
+
+TEST_F(SessionTest, WhatWasKeptIsStillCarriedOutWhenTheConnectionCloses) {
+  core_.large_command = "huge";
+  Send(R"({"execute":"huge"}{"execute":"huge"}{"execute":"huge"}{"execute":"thaw"}{"execute":)");
+  EXPECT_THAT(core_.executed, ElementsAre("huge"));
+  session_.Close();
+  EXPECT_THAT(core_.executed, ElementsAre("huge", "huge", "huge", "thaw"));
+  Answer("thaw");
+  EXPECT_TRUE(session_.is_idle());
+  EXPECT_EQ(Take(), "");
 }
 
 TEST_F(SessionTest, AClientThatReadsNothingIsToBeClosedAfterTheStallTimeout) {

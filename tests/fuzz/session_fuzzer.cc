@@ -71,7 +71,7 @@ class Play : public Session::Executor {
   }
 
   void End() {
-    Read(SIZE_MAX);
+    while (!session_.output().is_empty()) Read(SIZE_MAX);
     REEVE_CHECK(seen_.empty() || seen_.back() == '\n');
     session_.Close();
     while (!running_.empty()) AnswerOne(0);
@@ -112,7 +112,7 @@ class Play : public Session::Executor {
   uint64_t last_token_ = 0;
   std::vector<uint64_t> running_;
   std::string seen_;
-  const std::string large_ = "\"" + std::string(3000, 'x') + "\"";
+  const std::string large_ = "\"" + std::string(kMaxQueuedOutputBytes / 2, 'x') + "\"";
   Session session_;
 };
 
