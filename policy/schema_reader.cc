@@ -132,7 +132,8 @@ std::optional<int64_t> SchemaReader::Integer(const YamlNode& node, const std::st
   const bool is_whole = node.kind == YamlNode::Kind::kScalar && !node.is_quoted && error == std::errc() &&
                         end == begin + node.text.size() && std::to_string(value) == node.text;
   if (is_whole && value >= minimum && value <= maximum) return value;
-  Error(node, what + " must be a whole number from " + std::to_string(minimum) + " to " + std::to_string(maximum));
+  const std::string range = " a whole number from " + std::to_string(minimum) + " to " + std::to_string(maximum);
+  Error(node, what + " must be" + (minimum == maximum ? " " + std::to_string(minimum) : range));
   return std::nullopt;
 }
 
@@ -180,7 +181,7 @@ std::optional<size_t> SchemaReader::Word(const YamlNode& node, const std::string
   if (Contains(later, *text)) {
     Error(node, what + " '" + *text + "' is not supported by this version");
   } else {
-    Error(node, what + " must be one of " + Joined(words) + ", not '" + *text + "'" + DidYouMean(*text, words));
+    Error(node, what + " must be " + (words.size() > 1 ? "one of " : "") + Joined(words) + ", not '" + *text + "'" + DidYouMean(*text, words));
   }
   return std::nullopt;
 }
