@@ -24,12 +24,12 @@ class Client:
 
     def read_line(self):
         """The next reply without its LF. Fails with TimeoutError, or with ConnectionError when the agent closed."""
-        while b"\n" not in self._buffer:
-            data = self._socket.recv(1 << 16)
-            if not data:
+        pieces = [self._buffer]  # a line of 64 MiB must not be searched from its start at each piece
+        while b"\n" not in pieces[-1]:
+            pieces.append(self._socket.recv(1 << 20))
+            if not pieces[-1]:
                 raise ConnectionError("the agent closed the connection")
-            self._buffer += data
-        line, self._buffer = self._buffer.split(b"\n", 1)
+        line, self._buffer = b"".join(pieces).split(b"\n", 1)
         return line
 
     def exchange(self, line):
