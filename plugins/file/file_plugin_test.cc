@@ -292,6 +292,19 @@ TEST_F(FilePluginTest, EmptyPipeIsAnErrorAndAFullOneGivesWhatItHas) {
   EXPECT_EQ(Read(reading, 100), ReadReply("", true));
 }
 
+TEST_F(FilePluginTest, EndOfAFileWithoutASizeIsSeenBehindTheFirstPiece) {
+  const std::string path = PathOf("fifo");
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  const std::string reading = Open(path, "r");
+  UniqueFd writer = sys::Open(path, O_WRONLY | O_CLOEXEC).value();
+  ASSERT_GE(::fcntl(writer.get(), F_SETPIPE_SZ, 1 << 20), 1 << 20);
+  const std::string content = RandomBytes(FileReader::kPieceBytes + 100);
+  ASSERT_THAT(sys::WriteAll(writer.get(), AsBytes(content)), IsOk());
+  writer.Reset();
+  EXPECT_EQ(Read(reading, 48 << 20), "{\"buf-b64\": \"" + Encoded(content) + "\", \"count\": " +
+                                         std::to_string(content.size()) + ", \"eof\": true}");
+}
+
 TEST_F(FilePluginTest, ReadOfAWriteOnlyHandleIsAnError) {
   EXPECT_EQ(Call("read", Open(PathOf("a"), "w")).text, "failed to read file: Bad file descriptor");
 }
