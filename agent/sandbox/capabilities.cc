@@ -16,9 +16,13 @@ namespace {
 // The kernel's masks have 64 bits; prctl says EINVAL for the first number it does not know.
 constexpr unsigned long kCapabilityLimit = 64;
 
-uint64_t Join(uint32_t low, uint32_t high) { return low | uint64_t{high} << 32; }
+uint64_t Join(uint32_t low, uint32_t high) {
+  return low | uint64_t{high} << 32;
+}
 
-bool Has(uint64_t set, unsigned long number) { return (set >> number & 1) != 0; }
+bool Has(uint64_t set, unsigned long number) {
+  return (set >> number & 1) != 0;
+}
 
 }  // namespace
 
@@ -50,7 +54,8 @@ Status SetInheritable(uint64_t wanted) {
 }
 
 Status SetAmbient(uint64_t wanted) {
-  if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0) return FailErrno("clear ambient capabilities");
+  if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+    return FailErrno("clear ambient capabilities");
   for (unsigned long number = 0; number < kCapabilityLimit; ++number) {
     if (!Has(wanted, number)) continue;
     if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0) < 0) {

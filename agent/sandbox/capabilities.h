@@ -7,8 +7,8 @@
 
 #include "base/result.h"
 
-// Capability sets, securebits and user ids of this thread. Sets are bit masks: bit n is capability n. Decision R7 says
-// in which order a child calls these, and why no other order works.
+// Capability sets, securebits and user ids of this thread. Sets are bit masks: bit n is capability n.
+// Decision R7 says in which order a child calls these, and why no other order works.
 
 namespace reeve::sandbox {
 

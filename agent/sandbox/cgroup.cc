@@ -84,7 +84,9 @@ Cgroup::~Cgroup() {
   if (directory_) (void)Remove();
 }
 
-Status Cgroup::Add(pid_t pid) { return WriteControl(path_ + "/cgroup.procs", std::to_string(pid)); }
+Status Cgroup::Add(pid_t pid) {
+  return WriteControl(path_ + "/cgroup.procs", std::to_string(pid));
+}
 
 Status Cgroup::KillAll() {
   const Status killed = WriteControl(path_ + "/cgroup.kill", "1");
@@ -92,7 +94,9 @@ Status Cgroup::KillAll() {
   return KillOneByOne(path_);
 }
 
-Result<bool> Cgroup::IsEmpty() const { return REEVE_TRY(ReadMembers(path_)).empty(); }
+Result<bool> Cgroup::IsEmpty() const {
+  return REEVE_TRY(ReadMembers(path_)).empty();
+}
 
 Status Cgroup::Remove() {
   if (::rmdir(path_.c_str()) == 0 || errno == ENOENT) {
@@ -127,7 +131,8 @@ Result<Cgroup> CgroupTree::MakeLeaf(const std::string& name) const {
   return Cgroup(path, std::move(*directory));
 }
 
-Result<Cgroup> CgroupTree::MakeLeaf(const std::string& name, const CgroupLimits& limits, bool& applied) const {
+Result<Cgroup> CgroupTree::MakeLeaf(const std::string& name, const CgroupLimits& limits,
+                                    bool& applied) const {
   Cgroup leaf = REEVE_TRY(MakeLeaf(name));
   const bool has_memory = ApplyOne(leaf.path_ + "/memory.max", limits.memory_bytes);
   const bool has_tasks = ApplyOne(leaf.path_ + "/pids.max", limits.tasks);
@@ -140,7 +145,8 @@ void CgroupTree::RemoveStaleLeaves(const std::string& prefix) const {
   if (!directory) return;
   std::vector<std::string> stale;
   while (const dirent* entry = ::readdir(directory.get())) {
-    if (entry->d_type == DT_DIR && std::string(entry->d_name).starts_with(prefix)) stale.emplace_back(entry->d_name);
+    if (entry->d_type == DT_DIR && std::string(entry->d_name).starts_with(prefix))
+      stale.emplace_back(entry->d_name);
   }
   for (const std::string& name : stale) {
     Cgroup leaf(path_ + "/" + name, UniqueFd());

@@ -9,8 +9,8 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 
-// Control groups, version 2: one leaf a program, so that all of its descendants can be ended at once, also those that
-// became daemons (decision R13). Works on a tree without any controller. Not thread-safe.
+// Control groups, version 2: one leaf a program, so that all of its descendants can be ended at once, also
+// those that became daemons (decision R13). Works on a tree without any controller. Not thread-safe.
 
 namespace reeve::sandbox {
 
@@ -25,7 +25,8 @@ class Cgroup {
   int fd() const { return directory_.get(); }
   // Moves a process that stands elsewhere; its children so far stay where they are.
   Status Add(pid_t pid);
-  // SIGKILL to every member, however they forked (cgroup.kill, Linux 5.14; before: one by one until none is left).
+  // SIGKILL to every member, however they forked (cgroup.kill, Linux 5.14; before: one by one until none is
+  // left).
   Status KillAll();
   Result<bool> IsEmpty() const;
   // Fails with kUnavailable while it has members (killed ones included until they are reaped).
@@ -45,12 +46,13 @@ struct CgroupLimits {
 
 class CgroupTree {
  public:
-  // The part of the machine's version 2 tree in which this process stands. kUnsupported when there is none or it is
-  // not writable.
+  // The part of the machine's version 2 tree in which this process stands. kUnsupported when there is none or
+  // it is not writable.
   static Result<CgroupTree> Find();
   // `name` is unique among the caller's leaves and a plain file name.
   Result<Cgroup> MakeLeaf(const std::string& name) const;
-  // The same with limits, each applied only where its controller is there; says by `applied` whether all were.
+  // The same with limits, each applied only where its controller is there; says by `applied` whether all
+  // were.
   Result<Cgroup> MakeLeaf(const std::string& name, const CgroupLimits& limits, bool& applied) const;
   // Leaves of an earlier run whose names begin with `prefix`: their members are killed, empty ones removed.
   void RemoveStaleLeaves(const std::string& prefix) const;

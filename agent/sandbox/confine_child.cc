@@ -33,7 +33,9 @@ constexpr int kFailedToConfine = 127;
 constexpr std::string_view kRemark = "remark: ";
 constexpr std::string_view kFailure = "failure: ";
 
-bool HasPrivateRoot(const ChildPlan& plan) { return plan.profile->mounts == MountView::kPrivateRoot; }
+bool HasPrivateRoot(const ChildPlan& plan) {
+  return plan.profile->mounts == MountView::kPrivateRoot;
+}
 
 MountAccess MountAccessFor(PathAccess access) {
   if (access == PathAccess::kReadWrite) return MountAccess::kReadWrite;
@@ -88,8 +90,9 @@ class Child {
   std::optional<LandlockRules> landlock_;
 };
 
-// The order is decision R7's; what forces it stands at the steps. Two steps stand earlier than there: inherited
-// descriptors and files are opened while this process still sees what the warden sees, as a private root has no /proc.
+// The order is decision R7's; what forces it stands at the steps. Two steps stand earlier than there:
+// inherited descriptors and files are opened while this process still sees what the warden sees, as a private
+// root has no /proc.
 struct Step {
   const char* name;
   Status (Child::*run)();
@@ -131,7 +134,8 @@ Status Child::StartSession() {
 }
 
 Status Child::DefaultSignals() {
-  for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);  // fails for SIGKILL, SIGSTOP and libc's own
+  for (int number = 1; number < NSIG; ++number)
+    ::signal(number, SIG_DFL);  // fails for SIGKILL, SIGSTOP and libc's own
   sigset_t none;
   ::sigemptyset(&none);
   if (::sigprocmask(SIG_SETMASK, &none, nullptr) < 0) return FailErrno("unblock signals");
@@ -162,7 +166,9 @@ Status Child::OpenInheritedFds() {
   return {};
 }
 
-Result<UniqueFd> Child::Reopen(int fd) { return sys::Open("/proc/self/fd/" + std::to_string(fd), O_RDONLY); }
+Result<UniqueFd> Child::Reopen(int fd) {
+  return sys::Open("/proc/self/fd/" + std::to_string(fd), O_RDONLY);
+}
 
 bool Child::NeedsBus() const {
   for (const InheritedFd& wanted : profile_.inherited) {
@@ -174,7 +180,8 @@ bool Child::NeedsBus() const {
 Status Child::TakeLibraries() {
   if (!HasPrivateRoot(plan_)) return {};
   REEVE_TRY(mounts_.Take(libraries_.loader, libraries_.loader, MountAccess::kReadExecute));
-  for (const std::string& file : libraries_.files) REEVE_TRY(mounts_.Take(file, file, MountAccess::kReadExecute));
+  for (const std::string& file : libraries_.files)
+    REEVE_TRY(mounts_.Take(file, file, MountAccess::kReadExecute));
   return {};
 }
 
@@ -215,7 +222,9 @@ Status Child::Limit() {
   return VolunteerForOutOfMemory();
 }
 
-Status Child::UnshareNamespaces() { return UnshareFor(profile_); }
+Status Child::UnshareNamespaces() {
+  return UnshareFor(profile_);
+}
 
 Status Child::EnterTree() {
   ::umask(0);  // the tree's directories must be searchable for the new user
@@ -238,8 +247,8 @@ Status Child::AllowPath(const std::string& path, PathAccess access) {
 Status Child::PrepareLandlock() {
   const uint32_t level = LandlockLevel();
   if (level < profile_.landlock_minimum) {
-    return Fail(Code::kUnsupported, "this kernel has Landlock level " + std::to_string(level) + ", policy demands " +
-                                        std::to_string(profile_.landlock_minimum));
+    return Fail(Code::kUnsupported, "this kernel has Landlock level " + std::to_string(level) +
+                                        ", policy demands " + std::to_string(profile_.landlock_minimum));
   }
   if (level == 0) {
     Remark("landlock: this kernel has none; mounts and filters stand alone");
@@ -254,8 +263,8 @@ Status Child::PrepareLandlock() {
   return {};
 }
 
-// Ambient capabilities are what survives exec for a user that is not root; all of this needs CAP_SETPCAP, which is gone
-// with the uid.
+// Ambient capabilities are what survives exec for a user that is not root; all of this needs CAP_SETPCAP,
+// which is gone with the uid.
 Status Child::PassCapabilities() {
   REEVE_TRY(SetInheritable(profile_.capabilities));
   REEVE_TRY(SetAmbient(profile_.capabilities));
@@ -269,7 +278,9 @@ Status Child::DropRoot() {
   return WriteCapabilities({.effective = wanted, .permitted = wanted, .inheritable = wanted});
 }
 
-Status Child::AssertDropped() { return AssertNotRootAgain(); }
+Status Child::AssertDropped() {
+  return AssertNotRootAgain();
+}
 
 Status Child::ConnectBus() {
   int number = kFirstInheritedFd;
@@ -289,7 +300,8 @@ Status Child::ForbidNewPrivileges() {
   return {};
 }
 
-// After the uid change, which clears the parent-death signal. The parent may have died before the signal was set.
+// After the uid change, which clears the parent-death signal. The parent may have died before the signal was
+// set.
 Status Child::DieWithWarden() {
   if (!profile_.dies_with_parent) return {};
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0) return FailErrno("set the parent-death signal");
@@ -334,7 +346,9 @@ std::string PluginPathIn(const ChildPlan& plan) {
   return HasPrivateRoot(plan) ? std::string(kPluginPath) : plan.slave_mount_directory + kPluginPath;
 }
 
-uint64_t CloneFlagsFor(const policy::SandboxProfile& profile) { return profile.has_host_pid ? 0 : CLONE_NEWPID; }
+uint64_t CloneFlagsFor(const policy::SandboxProfile& profile) {
+  return profile.has_host_pid ? 0 : CLONE_NEWPID;
+}
 
 void ConfineAndExec(const ChildPlan& plan) {
   Child child(plan);

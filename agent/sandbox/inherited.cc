@@ -29,7 +29,8 @@ Result<std::string> Below(const std::string& directory, const std::string& path)
 Result<sockaddr_un> UnixAddress(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) return Fail(Code::kTooLarge, "socket path " + path + " is too long");
+  if (path.size() >= sizeof address.sun_path)
+    return Fail(Code::kTooLarge, "socket path " + path + " is too long");
   std::memcpy(address.sun_path, path.data(), path.size());
   return address;
 }
@@ -69,19 +70,29 @@ Result<UniqueFd> OpenState(const std::string& path) {
 
 }  // namespace
 
-Result<UniqueFd> OpenInherited(const policy::InheritedFd& wanted, const std::string& run_directory, uid_t owner) {
+Result<UniqueFd> OpenInherited(const policy::InheritedFd& wanted, const std::string& run_directory,
+                               uid_t owner) {
   switch (wanted.kind) {
-    case Kind::kMountinfo: return sys::Open("/proc/self/mountinfo", O_RDONLY);
-    case Kind::kProcFile: return sys::Open(REEVE_TRY(Below("/proc", wanted.path)), O_RDONLY);
-    case Kind::kNetlinkRoute: return OpenSocket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
-    case Kind::kListen: return Listen(REEVE_TRY(Below(run_directory, wanted.path)), wanted.mode, owner);
-    case Kind::kState: return OpenState(REEVE_TRY(Below(run_directory + "/state", wanted.path)));
-    case Kind::kJournal: return Connect(kJournalPath, SOCK_DGRAM);
-    case Kind::kSystemBus: break;
+    case Kind::kMountinfo:
+      return sys::Open("/proc/self/mountinfo", O_RDONLY);
+    case Kind::kProcFile:
+      return sys::Open(REEVE_TRY(Below("/proc", wanted.path)), O_RDONLY);
+    case Kind::kNetlinkRoute:
+      return OpenSocket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+    case Kind::kListen:
+      return Listen(REEVE_TRY(Below(run_directory, wanted.path)), wanted.mode, owner);
+    case Kind::kState:
+      return OpenState(REEVE_TRY(Below(run_directory + "/state", wanted.path)));
+    case Kind::kJournal:
+      return Connect(kJournalPath, SOCK_DGRAM);
+    case Kind::kSystemBus:
+      break;
   }
   return Fail(Code::kInvalidArgument, "inherited descriptor '" + wanted.name + "' is not opened here");
 }
 
-Result<UniqueFd> ConnectSystemBus() { return Connect(kSystemBusPath, SOCK_STREAM); }
+Result<UniqueFd> ConnectSystemBus() {
+  return Connect(kSystemBusPath, SOCK_STREAM);
+}
 
 }  // namespace reeve::sandbox

@@ -7,8 +7,9 @@
 #include "base/unique_fd.h"
 #include "policy/profile.h"
 
-// Landlock: which files a process may touch, whoever it is. All that the running kernel's level can refuse is refused
-// but for what was allowed; levels above kKnownLevel add rights that this file does not know and so cannot refuse.
+// Landlock: which files a process may touch, whoever it is. All that the running kernel's level can refuse is
+// refused but for what was allowed; levels above kKnownLevel add rights that this file does not know and so
+// cannot refuse.
 
 namespace reeve::sandbox {
 
@@ -16,8 +17,9 @@ namespace reeve::sandbox {
 uint32_t LandlockLevel();
 inline constexpr uint32_t kKnownLevel = 7;
 
-// What a level cannot refuse is refused elsewhere: below 3 truncate by the filter, below 4 TCP by the network namespace
-// and the filter, below 5 device ioctls by the filter, below 6 abstract sockets and signals by namespace and filter.
+// What a level cannot refuse is refused elsewhere: below 3 truncate by the filter, below 4 TCP by the network
+// namespace and the filter, below 5 device ioctls by the filter, below 6 abstract sockets and signals by
+// namespace and filter.
 class LandlockRules {
  public:
   // Refuses everything. kUnsupported on a kernel without Landlock.

@@ -11,8 +11,8 @@ namespace reeve::sandbox {
 namespace {
 
 #if defined(__x86_64__)
-constexpr const char* kDirectories[] = {"/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64",
-                                        "/lib", "/usr/lib"};
+constexpr const char* kDirectories[] = {
+    "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib"};
 #else
 #error "the loader's default directories of this architecture are not known"
 #endif
@@ -45,14 +45,16 @@ Result<std::string> ReadName(int fd, uint64_t offset) {
 Result<std::vector<Elf64_Phdr>> ReadProgramHeaders(int fd) {
   Elf64_Ehdr header;
   REEVE_TRY(ReadValue(fd, 0, header));
-  if (!std::equal(header.e_ident, header.e_ident + SELFMAG, ELFMAG) || header.e_ident[EI_CLASS] != ELFCLASS64) {
+  if (!std::equal(header.e_ident, header.e_ident + SELFMAG, ELFMAG) ||
+      header.e_ident[EI_CLASS] != ELFCLASS64) {
     return Fail(Code::kInvalidArgument, "not a 64-bit ELF file");
   }
   if (header.e_phentsize != sizeof(Elf64_Phdr) || header.e_phnum > kMaxProgramHeaders) {
     return Fail(Code::kInvalidArgument, "ELF file has odd program headers");
   }
   std::vector<Elf64_Phdr> headers(header.e_phnum);
-  for (size_t i = 0; i < headers.size(); ++i) REEVE_TRY(ReadValue(fd, header.e_phoff + i * sizeof(Elf64_Phdr), headers[i]));
+  for (size_t i = 0; i < headers.size(); ++i)
+    REEVE_TRY(ReadValue(fd, header.e_phoff + i * sizeof(Elf64_Phdr), headers[i]));
   return headers;
 }
 
@@ -100,7 +102,9 @@ Result<std::string> Find(const std::string& name) {
   return Fail(Code::kNotFound, "library " + name + " is in no directory of the loader");
 }
 
-std::string BaseName(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+std::string BaseName(const std::string& path) {
+  return path.substr(path.rfind('/') + 1);
+}
 
 // Breadth first over what is needed; each name once.
 class Closure {

@@ -10,8 +10,8 @@
 namespace reeve::sandbox {
 namespace {
 
-// Deep enough for RE2, a JSON nesting of 1,024 and a plugin's own recursion; the default 8 MiB only counts as address
-// space, but an overflow should be found early.
+// Deep enough for RE2, a JSON nesting of 1,024 and a plugin's own recursion; the default 8 MiB only counts as
+// address space, but an overflow should be found early.
 constexpr rlim_t kStackBytes = 1 << 20;
 
 struct Limit {

@@ -7,9 +7,9 @@
 
 namespace reeve::sandbox {
 
-// unshare(2) of mount and ipc always, of network and host name unless the profile shares the machine's. The process
-// ids' namespace is made by the clone (CloneFlagsFor). Mounts made here reach nobody: with kPrivateRoot nothing comes
-// in either, with kRecursiveSlave the machine's later mounts and unmounts do.
+// unshare(2) of mount and ipc always, of network and host name unless the profile shares the machine's. The
+// process ids' namespace is made by the clone (CloneFlagsFor). Mounts made here reach nobody: with
+// kPrivateRoot nothing comes in either, with kRecursiveSlave the machine's later mounts and unmounts do.
 Status UnshareFor(const policy::SandboxProfile& profile);
 
 // Only the mount namespace, private.

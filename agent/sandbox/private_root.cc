@@ -87,8 +87,8 @@ Status TakenMounts::PivotInto() && {
   REEVE_TRY(MountEmptyRoot(kAnyDirectory));
   REEVE_TRY(Place(kAnyDirectory));
   if (::chdir(kAnyDirectory) < 0) return FailErrno("enter the private root");
-  // Both arguments the same: the old root is stacked on the new one and unmounted from there, so that no directory for
-  // it is needed (pivot_root(2), "pivot_root(".", ".")").
+  // Both arguments the same: the old root is stacked on the new one and unmounted from there, so that no
+  // directory for it is needed (pivot_root(2), "pivot_root(".", ".")").
   if (::syscall(SYS_pivot_root, ".", ".") < 0) return FailErrno("pivot into the private root");
   if (::umount2(".", MNT_DETACH) < 0) return FailErrno("leave the old root");
   if (::chdir("/") < 0) return FailErrno("enter the private root");

@@ -21,7 +21,9 @@ constexpr size_t kMaxStatusBytes = 64 << 10;
 
 using StatusLines = std::map<std::string, std::string>;
 
-std::string ProcPath(pid_t pid, const std::string& rest) { return "/proc/" + std::to_string(pid) + "/" + rest; }
+std::string ProcPath(pid_t pid, const std::string& rest) {
+  return "/proc/" + std::to_string(pid) + "/" + rest;
+}
 
 std::string Trim(const std::string& text) {
   const size_t first = text.find_first_not_of(" \t");
@@ -63,8 +65,8 @@ std::string FourTimes(uint32_t id) {
   return one + "\t" + one + "\t" + one + "\t" + one;
 }
 
-std::unexpected<Error> Differs(const ExpectedProcess& expected, const std::string& what, const std::string& is,
-                               const std::string& planned) {
+std::unexpected<Error> Differs(const ExpectedProcess& expected, const std::string& what,
+                               const std::string& is, const std::string& planned) {
   return Fail(Code::kDenied, expected.name + ": " + what + " is " + is + ", planned " + planned);
 }
 
@@ -72,7 +74,8 @@ Status CheckLine(const StatusLines& lines, const std::string& key, const std::st
                  const ExpectedProcess& expected) {
   const auto line = lines.find(key);
   if (line == lines.end()) return Differs(expected, key, "not shown", planned);
-  if (line->second != planned) return Differs(expected, key, line->second, planned.empty() ? "empty" : planned);
+  if (line->second != planned)
+    return Differs(expected, key, line->second, planned.empty() ? "empty" : planned);
   return {};
 }
 
@@ -82,11 +85,16 @@ Status CheckThread(const StatusLines& lines, const ExpectedProcess& expected) {
   const std::string none = Hexadecimal(0);
   const int mode = expected.seccomp_filters > 0 ? SECCOMP_MODE_FILTER : SECCOMP_MODE_DISABLED;
   const std::pair<const char*, std::string> planned[] = {
-      {"Uid", FourTimes(expected.uid)}, {"Gid", FourTimes(expected.uid)},
-      {"Groups", ""},                   {"CapInh", none},
-      {"CapPrm", capabilities},         {"CapEff", capabilities},
-      {"CapBnd", none},                 {"CapAmb", none},
-      {"NoNewPrivs", "1"},              {"Seccomp", std::to_string(mode)},
+      {"Uid", FourTimes(expected.uid)},
+      {"Gid", FourTimes(expected.uid)},
+      {"Groups", ""},
+      {"CapInh", none},
+      {"CapPrm", capabilities},
+      {"CapEff", capabilities},
+      {"CapBnd", none},
+      {"CapAmb", none},
+      {"NoNewPrivs", "1"},
+      {"Seccomp", std::to_string(mode)},
       {"Seccomp_filters", std::to_string(expected.seccomp_filters)},
   };
   for (const auto& [key, value] : planned) REEVE_TRY(CheckLine(lines, key, value, expected));
@@ -116,7 +124,8 @@ std::string Join(const std::vector<int>& numbers) {
 Status CheckFds(pid_t pid, const ExpectedProcess& expected) {
   if (!expected.compares_fds) return {};
   std::vector<int> open;
-  for (const std::string& name : REEVE_TRY(List(ProcPath(pid, "fd")))) open.push_back(std::atoi(name.c_str()));
+  for (const std::string& name : REEVE_TRY(List(ProcPath(pid, "fd"))))
+    open.push_back(std::atoi(name.c_str()));
   std::vector<int> planned = expected.fds;
   std::sort(open.begin(), open.end());
   std::sort(planned.begin(), planned.end());
@@ -127,7 +136,7 @@ Status CheckFds(pid_t pid, const ExpectedProcess& expected) {
 // A namespace is known by the device and inode of its file; both as one text.
 Result<std::string> NamespaceOf(const std::string& process, const std::string& kind) {
   const std::string path = "/proc/" + process + "/ns/" + kind;
-  struct stat file {};
+  struct stat file{};
   if (::stat(path.c_str(), &file) < 0) return FailErrno("look at " + path);
   return std::to_string(file.st_dev) + ":" + std::to_string(file.st_ino);
 }
@@ -140,7 +149,8 @@ Status CheckNamespaces(pid_t pid, const ExpectedProcess& expected) {
     if (REEVE_TRY(is_shared(kind))) return Differs(expected, "namespace " + kind, "the machine's", "its own");
   }
   for (const std::string& kind : expected.shared_namespaces) {
-    if (!REEVE_TRY(is_shared(kind))) return Differs(expected, "namespace " + kind, "its own", "the machine's");
+    if (!REEVE_TRY(is_shared(kind)))
+      return Differs(expected, "namespace " + kind, "its own", "the machine's");
   }
   return {};
 }
@@ -176,7 +186,8 @@ Result<ExpectedProcess> Expect(const policy::SandboxProfile& profile, Stage stag
       expected.fds.push_back(number);
     }
   }
-  for (size_t i = 0; i < profile.inherited.size(); ++i) expected.fds.push_back(kFirstInheritedFd + static_cast<int>(i));
+  for (size_t i = 0; i < profile.inherited.size(); ++i)
+    expected.fds.push_back(kFirstInheritedFd + static_cast<int>(i));
   expected.private_namespaces = {"mnt", "ipc"};
   (profile.has_host_net ? expected.shared_namespaces : expected.private_namespaces).push_back("net");
   (profile.has_host_uts ? expected.shared_namespaces : expected.private_namespaces).push_back("uts");

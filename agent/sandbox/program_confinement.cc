@@ -73,14 +73,15 @@ Result<InitialSettings> InitialSettings::Take() {
   settings.umask = ::umask(0);
   ::umask(settings.umask);
   for (int resource = 0; resource < RLIM_NLIMITS; ++resource) {
-    if (::getrlimit(static_cast<__rlimit_resource>(resource), &settings.limits[static_cast<size_t>(resource)]) < 0) {
+    if (::getrlimit(static_cast<__rlimit_resource>(resource),
+                    &settings.limits[static_cast<size_t>(resource)]) < 0) {
       return FailErrno("read limits");
     }
   }
   if (::sigprocmask(SIG_SETMASK, nullptr, &settings.blocked) < 0) return FailErrno("read the signal mask");
   ::sigemptyset(&settings.ignored);
   for (int number = 1; number < NSIG; ++number) {
-    struct sigaction action {};
+    struct sigaction action{};
     if (::sigaction(number, nullptr, &action) == 0 && action.sa_handler == SIG_IGN) {
       ::sigaddset(&settings.ignored, number);
     }

@@ -44,6 +44,8 @@ Status EnterLoad(const SandboxEntry& entry) {
   return InstallFilter(entry.load_filter, FilterScope::kThisThread);
 }
 
-Status EnterRun(const SandboxEntry& entry) { return InstallFilter(entry.run_filter, FilterScope::kAllThreads); }
+Status EnterRun(const SandboxEntry& entry) {
+  return InstallFilter(entry.run_filter, FilterScope::kAllThreads);
+}
 
 }  // namespace reeve::sandbox

@@ -1,4 +1,5 @@
-// Every attack from every place where a taken-over process of ours can stand, each refused by the sandbox itself.
+// Every attack from every place where a taken-over process of ours can stand, each refused by the sandbox
+// itself.
 
 #include <fcntl.h>
 #include <sys/wait.h>
@@ -32,7 +33,9 @@ KillRecords& Records() {
   return records;
 }
 
-const policy::SandboxProfile& ProfileAt(Place place) { return place == Place::kCore ? TestCore() : TestWorker(); }
+const policy::SandboxProfile& ProfileAt(Place place) {
+  return place == Place::kCore ? TestCore() : TestWorker();
+}
 
 Outcome OutcomeAt(Place place, const Attack& attack) {
   if (place == Place::kLoadingWorker) return attack.in_load.value_or(attack.outcome);
@@ -123,7 +126,8 @@ TEST(SocketFamilyTest, NoFamilyCanBeOpenedAnywhere) {
   for (const Place place : {Place::kLoadingWorker, Place::kRunningWorker, Place::kCore}) {
     for (int family = 0; family <= attacks::kLastFamily; ++family) {
       SCOPED_TRACE("family " + std::to_string(family) + " place " + std::to_string(static_cast<int>(place)));
-      auto process = ConfinedProcess::Start(ProfileAt(place), OptionsFor(place, "family " + std::to_string(family)));
+      auto process =
+          ConfinedProcess::Start(ProfileAt(place), OptionsFor(place, "family " + std::to_string(family)));
       REEVE_ASSERT_OK(process);
       // No kernel answers so to a type that does not exist: it is the filter's word.
       ExpectRefused(process->Finish(), EAFNOSUPPORT);
@@ -139,11 +143,14 @@ TEST(SocketFamilyTest, TheKernelItselfRefusesTheTypeBeforeItLooksAtTheFamily) {
   }
 }
 
-TEST(AttackListTest, HoldsMoreThanSixtyDistinctActs) { EXPECT_GT(attacks::AllAttacks().size(), 60u); }
+TEST(AttackListTest, HoldsMoreThanSixtyDistinctActs) {
+  EXPECT_GT(attacks::AllAttacks().size(), 60u);
+}
 
 TEST(AttackListTest, KillsAreCheckedAgainstTheKernelsRecords) {
   if (::geteuid() != 0) GTEST_SKIP() << "confining a process needs root";
-  if (!Records().is_listening()) GTEST_SKIP() << "this machine shows no audit records: kills are known by SIGSYS only";
+  if (!Records().is_listening())
+    GTEST_SKIP() << "this machine shows no audit records: kills are known by SIGSYS only";
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// A taken-over process: enters its sandbox as a worker or the core would, says so, waits for the word, tries one act
-// and tells how it ended. Usage: sandbox_attacker load|run ACT
+// A taken-over process: enters its sandbox as a worker or the core would, says so, waits for the word, tries
+// one act and tells how it ended. Usage: sandbox_attacker load|run ACT
 
 #include <dlfcn.h>
 #include <sys/socket.h>
@@ -35,7 +35,8 @@ std::vector<uint8_t> ReadPart(uint64_t size, off_t offset) {
 Filters ReadFilters() {
   FilterSizes sizes;
   if (::pread(sandbox::kPolicyFd, &sizes, sizeof sizes, 0) != sizeof sizes) ::_exit(kBroken);
-  return {ReadPart(sizes.load, sizeof sizes), ReadPart(sizes.run, static_cast<off_t>(sizeof sizes + sizes.load))};
+  return {ReadPart(sizes.load, sizeof sizes),
+          ReadPart(sizes.run, static_cast<off_t>(sizeof sizes + sizes.load))};
 }
 
 void Send(const AttackReport& report) {
@@ -59,9 +60,13 @@ long DoItsWork() {
 }
 
 // As a worker loads its plugin.
-long LoadObject() { return ::dlopen(sandbox::kPluginPath, RTLD_NOW | RTLD_LOCAL) != nullptr ? 0 : -1; }
+long LoadObject() {
+  return ::dlopen(sandbox::kPluginPath, RTLD_NOW | RTLD_LOCAL) != nullptr ? 0 : -1;
+}
 
-long Abort() { std::abort(); }
+long Abort() {
+  std::abort();
+}
 
 AttackReport Act(const std::string& name) {
   errno = 0;
@@ -84,7 +89,8 @@ AttackReport Act(const std::string& name) {
 
 int Main(const std::string& step, const std::string& act) {
   const Filters filters = ReadFilters();
-  const sandbox::SandboxEntry entry{.locks_memory = false, .load_filter = filters.load, .run_filter = filters.run};
+  const sandbox::SandboxEntry entry{
+      .locks_memory = false, .load_filter = filters.load, .run_filter = filters.run};
   if (!sandbox::EnterLoad(entry)) return kBroken;
   if (step == "run" && !sandbox::EnterRun(entry)) return kBroken;
   Send({kReady, 0, 0});

@@ -3,8 +3,8 @@
 #include <cstdint>
 
 // Between a test and the process that it confines. The test hands the filters in a memory file at kPolicyFd:
-// FilterSizes, the load filter, the run filter. On kControlFd the process sends kReady in its sandbox, waits for one
-// byte, and sends kActed.
+// FilterSizes, the load filter, the run filter. On kControlFd the process sends kReady in its sandbox, waits
+// for one byte, and sends kActed.
 
 namespace reeve::attacks {
 

@@ -16,10 +16,15 @@
 #include <cerrno>
 
 // One attempt: its name, the call, the call's arguments.
-#define TRY_CALL(label, call, ...) \
-  Attack { label, SYS_##call, [] { return ::syscall(SYS_##call __VA_OPT__(, ) __VA_ARGS__); }, Killed(), {}, {} }
-#define TRY_SOFT(label, call, error, ...) \
-  Attack { label, SYS_##call, [] { return ::syscall(SYS_##call __VA_OPT__(, ) __VA_ARGS__); }, Refused(error), {}, {} }
+#define TRY_CALL(label, call, ...)                                                                       \
+  Attack {                                                                                               \
+    label, SYS_##call, [] { return ::syscall(SYS_##call __VA_OPT__(, ) __VA_ARGS__); }, Killed(), {}, {} \
+  }
+#define TRY_SOFT(label, call, error, ...)                                                                   \
+  Attack {                                                                                                  \
+    label, SYS_##call, [] { return ::syscall(SYS_##call __VA_OPT__(, ) __VA_ARGS__); }, Refused(error), {}, \
+    {}                                                                                                      \
+  }
 
 namespace reeve::attacks {
 namespace {
@@ -34,10 +39,13 @@ long CallOldGate() {
   return result;
 }
 
-long ReadWrongly(int flags, const char* path) { return ::syscall(SYS_openat, AT_FDCWD, path, flags, 0); }
+long ReadWrongly(int flags, const char* path) {
+  return ::syscall(SYS_openat, AT_FDCWD, path, flags, 0);
+}
 
 constexpr long kAnonymous = MAP_PRIVATE | MAP_ANONYMOUS;
 
+// clang-format off: a table
 const Attack kAttacks[] = {
     // another program
     TRY_CALL("execve", execve, "/bin/true", nullptr, nullptr),
@@ -249,10 +257,13 @@ const Attack kAttacks[] = {
      [] { return ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, nullptr); }, Killed(),
      Environment(EFAULT), {}},
 };
+// clang-format on
 
 }  // namespace
 
-std::span<const Attack> AllAttacks() { return kAttacks; }
+std::span<const Attack> AllAttacks() {
+  return kAttacks;
+}
 
 const Attack* FindAttack(std::string_view name) {
   for (const Attack& attack : kAttacks) {

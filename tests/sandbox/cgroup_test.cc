@@ -14,7 +14,9 @@
 namespace reeve::sandbox {
 namespace {
 
-std::string LeafName() { return "reeve-test-" + std::to_string(::getpid()); }
+std::string LeafName() {
+  return "reeve-test-" + std::to_string(::getpid());
+}
 
 class CgroupTest : public testing::Test {
  protected:

@@ -99,8 +99,9 @@ TEST_F(ConfineChildTest, AWorkerThatAbortsDiesOfItsOwnSignalAndNotOfTheFilter) {
 TEST_F(ConfineChildTest, ThePrivateRootHoldsLibrariesAndNothingElse) {
   policy::SandboxProfile profile = ShellProfile();
   // dash looks by itself where Landlock lets it: only in what is granted. The names are tested one by one.
-  EXPECT_EQ(Shell(profile, "for d in etc proc sys dev usr bin home root tmp run var boot; do "
-                           "test -e /$d && echo $d; done; echo end"),
+  EXPECT_EQ(Shell(profile,
+                  "for d in etc proc sys dev usr bin home root tmp run var boot; do "
+                  "test -e /$d && echo $d; done; echo end"),
             "end");
   EXPECT_EQ(Shell(profile, "test -e /lib64/ld-linux-x86-64.so.2 && echo loader"), "loader");
 }
@@ -113,7 +114,8 @@ TEST_F(ConfineChildTest, AGrantedDirectoryIsReadableAndNoMore) {
   policy::SandboxProfile profile = ShellProfile();
   profile.paths = {{"/usr/share/zoneinfo", PathAccess::kRead}};
   if (::access("/usr/share/zoneinfo/UTC", R_OK) < 0) GTEST_SKIP() << "no zoneinfo on this machine";
-  EXPECT_EQ(Shell(profile, "read -r line < /usr/share/zoneinfo/UTC; case $line in TZif*) echo read;; esac"), "read");
+  EXPECT_EQ(Shell(profile, "read -r line < /usr/share/zoneinfo/UTC; case $line in TZif*) echo read;; esac"),
+            "read");
   EXPECT_EQ(Shell(profile, "test -e /usr/share/doc && echo more; echo end"), "end");
 }
 
@@ -157,7 +159,8 @@ TEST_F(ConfineChildTest, TheRecursiveSlaveSeesTheMachinesTreeButLandlockKeepsIt)
   profile.mounts = policy::MountView::kRecursiveSlave;
   profile.paths = {{"/etc/os-release", PathAccess::kRead}};
   EXPECT_EQ(Shell(profile, "read -r line < /etc/os-release && echo read"), "read");
-  EXPECT_THAT(Shell(profile, "read -r line < /etc/passwd && echo read"), testing::HasSubstr("Permission denied"));
+  EXPECT_THAT(Shell(profile, "read -r line < /etc/passwd && echo read"),
+              testing::HasSubstr("Permission denied"));
 }
 
 TEST_F(ConfineChildTest, ThePluginStandsAtItsPathInBothKindsOfTree) {
@@ -195,7 +198,8 @@ TEST_F(ConfineChildTest, InheritedDescriptorsStandAtTheirNumbersWithTheWardensVi
   std::ifstream own("/proc/self/mountinfo");
   std::string first_line;
   std::getline(own, first_line);
-  const std::string script = "read -r load <&10; read -r mounts <&11; echo \"$mounts\"; test -n \"$load\" && echo loaded";
+  const std::string script =
+      "read -r load <&10; read -r mounts <&11; echo \"$mounts\"; test -n \"$load\" && echo loaded";
   ConfinedProcess::Options options;
   options.binary = "/bin/bash";
   options.argv = {"bash", "-c", "exec 1>&2; " + script};
@@ -240,7 +244,7 @@ TEST_F(RunDirectoryTest, StateListenerAndRouteSocketAreMadeBeforeTheRootIsGone) 
   EXPECT_THAT(LinkOf(process->pid(), kFirstInheritedFd), testing::EndsWith("/state/freeze"));
   EXPECT_THAT(LinkOf(process->pid(), kFirstInheritedFd + 1), testing::StartsWith("socket:"));
   EXPECT_THAT(LinkOf(process->pid(), kFirstInheritedFd + 2), testing::StartsWith("socket:"));
-  struct stat listener {};
+  struct stat listener{};
   ASSERT_EQ(::stat((directory_ + "/pam").c_str(), &listener), 0);
   EXPECT_EQ(listener.st_mode & 0777, 0620u);
   EXPECT_EQ(listener.st_uid, profile.uid);
@@ -258,7 +262,8 @@ TEST_F(ConfineChildTest, ADescriptorThatTheWardenForgotDoesNotReachTheChild) {
   options.step = "load";
   const auto process = ConfinedProcess::Start(TestWorker(), options);
   REEVE_ASSERT_OK(process);
-  EXPECT_THAT(CheckProcess(process->pid(), *Expect(TestWorker(), Stage::kLoad, {kControlFd, kPolicyFd})), IsOk());
+  EXPECT_THAT(CheckProcess(process->pid(), *Expect(TestWorker(), Stage::kLoad, {kControlFd, kPolicyFd})),
+              IsOk());
 }
 
 TEST_F(ConfineChildTest, AnInheritedFileIsNoWayOutOfProc) {
@@ -266,7 +271,8 @@ TEST_F(ConfineChildTest, AnInheritedFileIsNoWayOutOfProc) {
   InheritedFd escape;
   escape.path = "../etc/shadow";
   profile.inherited = {escape};
-  EXPECT_THAT(ConfinedProcess::Start(profile, {}), FailsSaying("step 'inherited': '../etc/shadow' is not a path below"));
+  EXPECT_THAT(ConfinedProcess::Start(profile, {}),
+              FailsSaying("step 'inherited': '../etc/shadow' is not a path below"));
 }
 
 TEST_F(ConfineChildTest, CapabilitiesOfTheProfileSurviveExecAndNoOthers) {
@@ -276,8 +282,9 @@ TEST_F(ConfineChildTest, CapabilitiesOfTheProfileSurviveExecAndNoOthers) {
   REEVE_ASSERT_OK(process);
   std::ifstream file("/proc/" + std::to_string(process->pid()) + "/status");
   const std::string status((std::istreambuf_iterator<char>(file)), {});
-  for (const char* line : {"CapInh:\t0000000000000000", "CapPrm:\t0000000002000000", "CapEff:\t0000000002000000",
-                           "CapBnd:\t0000000000000000", "CapAmb:\t0000000000000000", "NoNewPrivs:\t1"}) {
+  for (const char* line :
+       {"CapInh:\t0000000000000000", "CapPrm:\t0000000002000000", "CapEff:\t0000000002000000",
+        "CapBnd:\t0000000000000000", "CapAmb:\t0000000000000000", "NoNewPrivs:\t1"}) {
     EXPECT_THAT(status, testing::HasSubstr(line));
   }
 }
@@ -285,7 +292,8 @@ TEST_F(ConfineChildTest, CapabilitiesOfTheProfileSurviveExecAndNoOthers) {
 TEST_F(ConfineChildTest, RefusesToRunAsRootAndNamesTheStep) {
   policy::SandboxProfile profile = TestWorker();
   profile.uid = 0;
-  EXPECT_THAT(ConfinedProcess::Start(profile, {}), FailsSaying("step 'plan': a confined process cannot be root"));
+  EXPECT_THAT(ConfinedProcess::Start(profile, {}),
+              FailsSaying("step 'plan': a confined process cannot be root"));
 }
 
 TEST_F(ConfineChildTest, RefusesToRunBelowTheDemandedLandlockLevel) {
@@ -297,13 +305,15 @@ TEST_F(ConfineChildTest, RefusesToRunBelowTheDemandedLandlockLevel) {
 TEST_F(ConfineChildTest, RefusesToOutliveAWardenThatIsGone) {
   ConfinedProcess::Options options;
   options.warden_pid = 1;
-  EXPECT_THAT(ConfinedProcess::Start(TestWorker(), options), FailsSaying("step 'parent': the warden is gone"));
+  EXPECT_THAT(ConfinedProcess::Start(TestWorker(), options),
+              FailsSaying("step 'parent': the warden is gone"));
 }
 
 TEST_F(ConfineChildTest, RefusesABinaryThatIsNoProgram) {
   ConfinedProcess::Options options;
   options.binary = "/etc/passwd";
-  EXPECT_THAT(ConfinedProcess::Start(TestWorker(), options), FailsSaying("step 'files': not a 64-bit ELF file"));
+  EXPECT_THAT(ConfinedProcess::Start(TestWorker(), options),
+              FailsSaying("step 'files': not a 64-bit ELF file"));
 }
 
 // Forks a process that starts a confined child and is then killed; tells whether the child died with it.

@@ -66,7 +66,8 @@ const policy::SandboxProfile& TestCore() {
   return profile;
 }
 
-Result<ConfinedProcess> ConfinedProcess::StartSilent(const policy::SandboxProfile& profile, const Options& options) {
+Result<ConfinedProcess> ConfinedProcess::StartSilent(const policy::SandboxProfile& profile,
+                                                     const Options& options) {
   const UniqueFd binary = REEVE_TRY(sys::Open(BinaryPath(options.binary), O_PATH));
   const UniqueFd filters = REEVE_TRY(FiltersInMemory(profile));
   sys::TwoFds control = REEVE_TRY(sys::SocketPair(SOCK_SEQPACKET));
@@ -100,7 +101,8 @@ Result<ConfinedProcess> ConfinedProcess::StartSilent(const policy::SandboxProfil
   return process;
 }
 
-Result<ConfinedProcess> ConfinedProcess::Start(const policy::SandboxProfile& profile, const Options& options) {
+Result<ConfinedProcess> ConfinedProcess::Start(const policy::SandboxProfile& profile,
+                                               const Options& options) {
   ConfinedProcess process = REEVE_TRY(StartSilent(profile, options));
   REEVE_TRY(process.WaitUntilReady());
   return process;

@@ -18,7 +18,8 @@ namespace reeve {
 const policy::SandboxProfile& TestWorker();
 const policy::SandboxProfile& TestCore();
 
-// One sandbox_attacker, forked and confined by ConfineAndExec, as the warden does it. Killed and reaped at the end.
+// One sandbox_attacker, forked and confined by ConfineAndExec, as the warden does it. Killed and reaped at
+// the end.
 class ConfinedProcess {
  public:
   struct Options {

@@ -16,8 +16,8 @@ struct KillRecord {
   uint32_t architecture = 0;
 };
 
-// Listens to the kernel's audit records: the multicast group, which is not rate-limited as the kernel log is, or else
-// /dev/kmsg. Neither is there on a kernel without audit, or without the right to listen.
+// Listens to the kernel's audit records: the multicast group, which is not rate-limited as the kernel log is,
+// or else /dev/kmsg. Neither is there on a kernel without audit, or without the right to listen.
 class KillRecords {
  public:
   KillRecords();

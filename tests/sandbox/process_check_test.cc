@@ -47,7 +47,8 @@ TEST_F(ProcessCheckTest, AcceptsTheCore) {
 
 TEST_F(ProcessCheckTest, RefusesAWorkerWhoseRunFilterIsMissing) {
   const ConfinedProcess worker = Idle("load");
-  EXPECT_THAT(CheckProcess(worker.pid(), Planned(Stage::kRun)), FailsSaying("worker test: Seccomp_filters is 1, planned 2"));
+  EXPECT_THAT(CheckProcess(worker.pid(), Planned(Stage::kRun)),
+              FailsSaying("worker test: Seccomp_filters is 1, planned 2"));
 }
 
 TEST_F(ProcessCheckTest, RefusesAnotherUid) {
@@ -81,14 +82,16 @@ TEST_F(ProcessCheckTest, RefusesTheMachinesNetworkWhereAPrivateOneWasPlanned) {
   policy::SandboxProfile profile = TestWorker();
   profile.has_host_net = true;
   const ConfinedProcess worker = Idle("load", profile);
-  EXPECT_THAT(CheckProcess(worker.pid(), Planned(Stage::kLoad)), FailsSaying("namespace net is the machine's"));
+  EXPECT_THAT(CheckProcess(worker.pid(), Planned(Stage::kLoad)),
+              FailsSaying("namespace net is the machine's"));
 }
 
 TEST_F(ProcessCheckTest, RefusesAPrivateNetworkWhereTheMachinesWasPlanned) {
   policy::SandboxProfile profile = TestWorker();
   profile.has_host_net = true;
   const ConfinedProcess worker = Idle("load");
-  EXPECT_THAT(CheckProcess(worker.pid(), Planned(Stage::kLoad, profile)), FailsSaying("namespace net is its own"));
+  EXPECT_THAT(CheckProcess(worker.pid(), Planned(Stage::kLoad, profile)),
+              FailsSaying("namespace net is its own"));
 }
 
 TEST_F(ProcessCheckTest, RefusesAProcessThatIsNotConfinedAtAll) {

@@ -18,30 +18,36 @@ constexpr size_t kMaxProgramBytes = 4096 * 8;
 
 uint32_t LibraryAction(const Action& action) {
   switch (action.verdict) {
-    case Verdict::kAllow: return SCMP_ACT_ALLOW;
-    case Verdict::kRefuse: return SCMP_ACT_ERRNO(action.error);
-    case Verdict::kKill: return SCMP_ACT_KILL_PROCESS;
+    case Verdict::kAllow:
+      return SCMP_ACT_ALLOW;
+    case Verdict::kRefuse:
+      return SCMP_ACT_ERRNO(action.error);
+    case Verdict::kKill:
+      return SCMP_ACT_KILL_PROCESS;
   }
   return SCMP_ACT_KILL_PROCESS;
 }
 
-// The library's errors are negative errnos. After any of them the context's state is not to be trusted (2.5.4): the
-// caller gives up and the context goes with it.
+// The library's errors are negative errnos. After any of them the context's state is not to be trusted
+// (2.5.4): the caller gives up and the context goes with it.
 Status Checked(int result, const std::string& tried) {
   if (result < 0) return Fail(Error::System(-result, tried));
   return {};
 }
 
 Status SetAttributes(scmp_filter_ctx context) {
-  REEVE_TRY(Checked(seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS), "set ACT_BADARCH"));
+  REEVE_TRY(
+      Checked(seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS), "set ACT_BADARCH"));
   // A binary tree over the call numbers; linear filters cost with every rule.
   return Checked(seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2), "set CTL_OPTIMIZE");
 }
 
-// The library's number and the kernel header's must be one. Names of other architectures resolve to negative numbers.
+// The library's number and the kernel header's must be one. Names of other architectures resolve to negative
+// numbers.
 Status CheckName(const CallRule& rule) {
   const int number = seccomp_syscall_resolve_name(rule.name);
-  if (number < 0) return Fail(Code::kUnsupported, "the filter library does not know " + std::string(rule.name));
+  if (number < 0)
+    return Fail(Code::kUnsupported, "the filter library does not know " + std::string(rule.name));
   if (number != rule.number) return Fail(Code::kInvalidArgument, std::string(rule.name) + " has two numbers");
   return {};
 }
@@ -106,6 +112,8 @@ Status CompileFilters(policy::SandboxProfile& profile) {
   return {};
 }
 
-Result<std::vector<uint8_t>> CompileServiceFilter() { return CompileFilter(ServiceTable()); }
+Result<std::vector<uint8_t>> CompileServiceFilter() {
+  return CompileFilter(ServiceTable());
+}
 
 }  // namespace reeve::sandbox

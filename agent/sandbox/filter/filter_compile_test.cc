@@ -23,8 +23,8 @@ policy::SandboxProfile ProfileOf(Role role, std::vector<Promise> promises = {}) 
   return profile;
 }
 
-constexpr Promise kPromises[] = {Promise::kThreads, Promise::kReadPath, Promise::kNetlinkRoute, Promise::kAccept,
-                                 Promise::kFreeze,  Promise::kSetClock};
+constexpr Promise kPromises[] = {Promise::kThreads, Promise::kReadPath, Promise::kNetlinkRoute,
+                                 Promise::kAccept,  Promise::kFreeze,   Promise::kSetClock};
 
 TEST(FilterCompileTest, EveryRoleAndEverySinglePromiseCompilesAndIsProven) {
   for (const Role role : {Role::kCore, Role::kLog, Role::kWorker}) {
@@ -53,7 +53,9 @@ TEST(FilterCompileTest, OnlyAWorkerHasALoadFilter) {
   EXPECT_FALSE(worker.load_filter.empty());
 }
 
-TEST(FilterCompileTest, TheServiceFilterCompilesAndIsProven) { EXPECT_THAT(CompileServiceFilter(), IsOk()); }
+TEST(FilterCompileTest, TheServiceFilterCompilesAndIsProven) {
+  EXPECT_THAT(CompileServiceFilter(), IsOk());
+}
 
 TEST(FilterCompileTest, RefusesANameThatTheLibraryDoesNotKnow) {
   const FilterTable table{{Verdict::kKill, 0}, {{"no_such_call", 999, {}, {Verdict::kAllow, 0}}}};

@@ -49,20 +49,29 @@ class Machine {
         if (now.k % 4 != 0 || now.k / 4 >= words_.size()) break;
         accumulator_ = words_[now.k / 4];
         return {};
-      case BPF_ALU | BPF_AND | BPF_K: accumulator_ &= now.k; return {};
-      default: break;
+      case BPF_ALU | BPF_AND | BPF_K:
+        accumulator_ &= now.k;
+        return {};
+      default:
+        break;
     }
     return Fail(Code::kInvalidArgument, "the filter has an instruction that seccomp does not know");
   }
 
   Result<size_t> Jump(const sock_filter& now) {
     switch (now.code) {
-      case BPF_JMP | BPF_JA: return now.k;
-      case BPF_JMP | BPF_JEQ | BPF_K: return accumulator_ == now.k ? now.jt : now.jf;
-      case BPF_JMP | BPF_JGT | BPF_K: return accumulator_ > now.k ? now.jt : now.jf;
-      case BPF_JMP | BPF_JGE | BPF_K: return accumulator_ >= now.k ? now.jt : now.jf;
-      case BPF_JMP | BPF_JSET | BPF_K: return (accumulator_ & now.k) != 0 ? now.jt : now.jf;
-      default: return Fail(Code::kInvalidArgument, "the filter has a jump that seccomp does not know");
+      case BPF_JMP | BPF_JA:
+        return now.k;
+      case BPF_JMP | BPF_JEQ | BPF_K:
+        return accumulator_ == now.k ? now.jt : now.jf;
+      case BPF_JMP | BPF_JGT | BPF_K:
+        return accumulator_ > now.k ? now.jt : now.jf;
+      case BPF_JMP | BPF_JGE | BPF_K:
+        return accumulator_ >= now.k ? now.jt : now.jf;
+      case BPF_JMP | BPF_JSET | BPF_K:
+        return (accumulator_ & now.k) != 0 ? now.jt : now.jf;
+      default:
+        return Fail(Code::kInvalidArgument, "the filter has a jump that seccomp does not know");
     }
   }
 
@@ -73,9 +82,12 @@ class Machine {
 
 uint32_t ReturnFor(const Action& action) {
   switch (action.verdict) {
-    case Verdict::kAllow: return SECCOMP_RET_ALLOW;
-    case Verdict::kRefuse: return SECCOMP_RET_ERRNO | action.error;
-    case Verdict::kKill: return SECCOMP_RET_KILL_PROCESS;
+    case Verdict::kAllow:
+      return SECCOMP_RET_ALLOW;
+    case Verdict::kRefuse:
+      return SECCOMP_RET_ERRNO | action.error;
+    case Verdict::kKill:
+      return SECCOMP_RET_KILL_PROCESS;
   }
   return SECCOMP_RET_KILL_PROCESS;
 }
@@ -89,7 +101,8 @@ std::vector<sock_filter> Instructions(Bytes program) {
 // Compares one program with one table.
 class Prover {
  public:
-  Prover(std::vector<sock_filter> program, const FilterTable& table) : program_(std::move(program)), table_(table) {}
+  Prover(std::vector<sock_filter> program, const FilterTable& table)
+      : program_(std::move(program)), table_(table) {}
 
   Status Prove(int number, uint32_t vectors) {
     std::vector<CallRule> rules;
@@ -97,13 +110,15 @@ class Prover {
       if (rule.number == number) rules.push_back(rule);
     }
     const FilterTable one{table_.otherwise, rules};
-    const bool is_tested = std::any_of(rules.begin(), rules.end(), [](const CallRule& r) { return !r.tests.empty(); });
+    const bool is_tested =
+        std::any_of(rules.begin(), rules.end(), [](const CallRule& r) { return !r.tests.empty(); });
     for (uint32_t i = 0; i < (is_tested ? vectors : kVectorsPerPlainCall); ++i) {
       const Arguments arguments = Draw(rules);
       REEVE_TRY(Compare(AUDIT_ARCH_X86_64, static_cast<uint32_t>(number), arguments,
                         ReturnFor(Judge(one, number, arguments))));
       if (i >= kVectorsPerPlainCall) continue;
-      REEVE_TRY(Compare(AUDIT_ARCH_X86_64, static_cast<uint32_t>(number) | kX32Bit, arguments, SECCOMP_RET_KILL_PROCESS));
+      REEVE_TRY(Compare(AUDIT_ARCH_X86_64, static_cast<uint32_t>(number) | kX32Bit, arguments,
+                        SECCOMP_RET_KILL_PROCESS));
       for (const uint32_t foreign : kForeign) {
         REEVE_TRY(Compare(foreign, static_cast<uint32_t>(number), arguments, SECCOMP_RET_KILL_PROCESS));
       }
@@ -122,18 +137,20 @@ class Prover {
     const uint32_t is = REEVE_TRY(Machine(program_, call).Run());
     ++compared_;
     if (is == planned) return {};
-    return Fail(Code::kInvalidArgument, Describe(architecture, number, arguments) + " is judged " + std::to_string(is) +
-                                            " by the filter and " + std::to_string(planned) + " by its table");
+    return Fail(Code::kInvalidArgument, Describe(architecture, number, arguments) + " is judged " +
+                                            std::to_string(is) + " by the filter and " +
+                                            std::to_string(planned) + " by its table");
   }
 
   static std::string Describe(uint32_t architecture, uint32_t number, const Arguments& arguments) {
-    std::string text = "call " + std::to_string(number) + " of architecture " + std::to_string(architecture) + " with";
+    std::string text =
+        "call " + std::to_string(number) + " of architecture " + std::to_string(architecture) + " with";
     for (const uint64_t argument : arguments) text += " " + std::to_string(argument);
     return text;
   }
 
-  // A rule is satisfied on purpose, then at most one bit is turned and at most one argument is anything at all; the
-  // high halves, which nothing tests, are anything always.
+  // A rule is satisfied on purpose, then at most one bit is turned and at most one argument is anything at
+  // all; the high halves, which nothing tests, are anything always.
   Arguments Draw(const std::vector<CallRule>& rules) {
     Arguments arguments;
     for (uint64_t& argument : arguments) argument = DrawValue();
@@ -152,10 +169,14 @@ class Prover {
   uint64_t DrawValue() {
     const uint64_t high = random_() % 2 == 0 ? 0 : uint64_t{random_()} << 32;
     switch (random_() % 4) {
-      case 0: return high;
-      case 1: return high | 0xffffffff;
-      case 2: return high | random_() % 64;
-      default: return high | random_();
+      case 0:
+        return high;
+      case 1:
+        return high | 0xffffffff;
+      case 2:
+        return high | random_() % 64;
+      default:
+        return high | random_();
     }
   }
 
@@ -183,7 +204,8 @@ Result<uint32_t> RunProgram(Bytes program, const seccomp_data& call) {
 Result<Proof> ProveFilter(Bytes program, const FilterTable& table, uint32_t vectors_per_tested_call) {
   REEVE_TRY(CheckShape(program));
   Prover prover(Instructions(program), table);
-  for (int number = 0; number <= kLastNumber; ++number) REEVE_TRY(prover.Prove(number, vectors_per_tested_call));
+  for (int number = 0; number <= kLastNumber; ++number)
+    REEVE_TRY(prover.Prove(number, vectors_per_tested_call));
   return Proof{prover.compared()};
 }
 

@@ -13,17 +13,18 @@ struct seccomp_data;
 
 namespace reeve::sandbox {
 
-// The program's return value (SECCOMP_RET_*). Fails on what seccomp(2) would not take: an unknown instruction, a jump
-// out of the program, a read outside struct seccomp_data.
+// The program's return value (SECCOMP_RET_*). Fails on what seccomp(2) would not take: an unknown
+// instruction, a jump out of the program, a read outside struct seccomp_data.
 Result<uint32_t> RunProgram(Bytes program, const seccomp_data& call);
 
 struct Proof {
   uint64_t calls_compared = 0;
 };
 
-// Compares program and table over the call numbers 0 to kLastNumber, each also with the x32 bit and under two foreign
-// architectures, with argument vectors made of every value that the table tests, its neighbours, and random ones.
-// `vectors_per_tested_call` for calls with argument tests. Fails naming the first call on which they differ.
+// Compares program and table over the call numbers 0 to kLastNumber, each also with the x32 bit and under two
+// foreign architectures, with argument vectors made of every value that the table tests, its neighbours, and
+// random ones. `vectors_per_tested_call` for calls with argument tests. Fails naming the first call on which
+// they differ.
 Result<Proof> ProveFilter(Bytes program, const FilterTable& table, uint32_t vectors_per_tested_call);
 
 inline constexpr int kLastNumber = 600;  // above every call of today's kernels

@@ -22,17 +22,21 @@ bool OpensForWriting(const policy::SandboxProfile& profile) {
   });
 }
 
-// The one call of the never-list that a compiled-in promise may bring back (decision R7), and only for this clock.
+// The one call of the never-list that a compiled-in promise may bring back (decision R7), and only for this
+// clock.
 bool IsCompiledInException(const CallRule& rule) {
   return std::strcmp(rule.name, "clock_settime") == 0 && rule.tests == ClockSettime().front().tests;
 }
 
 bool IsNeverListed(const char* name) {
   const auto never = NeverList();
-  return std::any_of(never.begin(), never.end(), [&](const char* other) { return std::strcmp(name, other) == 0; });
+  return std::any_of(never.begin(), never.end(),
+                     [&](const char* other) { return std::strcmp(name, other) == 0; });
 }
 
-bool HasSameCall(const CallRule& a, const CallRule& b) { return a.number == b.number; }
+bool HasSameCall(const CallRule& a, const CallRule& b) {
+  return a.number == b.number;
+}
 
 // Two conjunctions exclude each other when one argument must have two values under both masks.
 bool CanBothHold(const CallRule& a, const CallRule& b) {
@@ -103,7 +107,9 @@ FilterTable TableFor(const policy::SandboxProfile& profile, FilterStage stage) {
   return table;
 }
 
-FilterTable ServiceTable() { return {.otherwise = {Verdict::kAllow, 0}, .rules = ServiceRefusals()}; }
+FilterTable ServiceTable() {
+  return {.otherwise = {Verdict::kAllow, 0}, .rules = ServiceRefusals()};
+}
 
 Action Judge(const FilterTable& table, int number, std::span<const uint64_t, 6> arguments) {
   for (const CallRule& rule : table.rules) {
@@ -119,7 +125,8 @@ Status CheckTable(const FilterTable& table) {
     const std::string name = rule.name;
     for (const ArgumentTest& test : rule.tests) {
       if (test.index >= 6) return Fail(Code::kInvalidArgument, name + ": a seventh argument");
-      if ((test.value & ~test.mask) != 0) return Fail(Code::kInvalidArgument, name + ": a test that can never hold");
+      if ((test.value & ~test.mask) != 0)
+        return Fail(Code::kInvalidArgument, name + ": a test that can never hold");
     }
     const bool is_allowed = rule.action.verdict == Verdict::kAllow;
     if (is_allowed && IsNeverListed(rule.name) && !IsCompiledInException(rule)) {

@@ -8,13 +8,14 @@
 #include "base/result.h"
 #include "policy/profile.h"
 
-// Which system calls a process may make, as a table of values: the source from which filters are compiled and the
-// measure against which they are proven. Pure.
+// Which system calls a process may make, as a table of values: the source from which filters are compiled and
+// the measure against which they are proven. Pure.
 
 namespace reeve::sandbox {
 
-// Holds when the low 32 bits of argument `index`, masked, are `value`. There is no other comparison: less-than rules
-// are merged wrongly by the library that we compile with, and the kernel ignores the high half of these arguments.
+// Holds when the low 32 bits of argument `index`, masked, are `value`. There is no other comparison:
+// less-than rules are merged wrongly by the library that we compile with, and the kernel ignores the high
+// half of these arguments.
 struct ArgumentTest {
   uint8_t index = 0;
   uint32_t mask = 0;
@@ -30,8 +31,8 @@ struct Action {
   bool operator==(const Action&) const = default;
 };
 
-// `action` for call `number` when all tests hold. Rules of one call with different actions never overlap (checked by
-// CheckTable), so their order means nothing.
+// `action` for call `number` when all tests hold. Rules of one call with different actions never overlap
+// (checked by CheckTable), so their order means nothing.
 struct CallRule {
   const char* name;
   int number;
@@ -51,8 +52,9 @@ FilterTable TableFor(const policy::SandboxProfile& profile, FilterStage stage);
 // Whatever is not dangerous is allowed: for programs that are not ours.
 FilterTable ServiceTable();
 
-// A table's own rules: no two rules of one call overlap with different actions, no test reads beyond six arguments,
-// no value outside its mask, no never-listed call allowed but by its compiled-in exception, at most kMaxRules rules.
+// A table's own rules: no two rules of one call overlap with different actions, no test reads beyond six
+// arguments, no value outside its mask, no never-listed call allowed but by its compiled-in exception, at
+// most kMaxRules rules.
 Status CheckTable(const FilterTable& table);
 // Debian's libseccomp 2.5 mishandles very large filters; far above what any table needs.
 inline constexpr size_t kMaxRules = 512;

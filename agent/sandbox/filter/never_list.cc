@@ -9,6 +9,7 @@
 namespace reeve::sandbox {
 namespace {
 
+// clang-format off: a table
 constexpr const char* kNever[] = {
     // other processes
     "ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "pidfd_getfd", "pidfd_open",
@@ -26,10 +27,16 @@ constexpr const char* kNever[] = {
     // another program, another identity
     "execve", "execveat", "fork", "vfork", "setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid",
     "setgroups", "setfsuid", "setfsgid", "capset", "memfd_secret", "pkey_mprotect"};
+// clang-format on
 
-#define REFUSED(name) \
-  CallRule { #name, SYS_##name, {}, {Verdict::kRefuse, EPERM} }
+#define REFUSED(name)         \
+  CallRule {                  \
+    #name, SYS_##name, {}, {  \
+      Verdict::kRefuse, EPERM \
+    }                         \
+  }
 
+// clang-format off: a table
 std::vector<CallRule> DangerousCalls() {
   return {REFUSED(init_module), REFUSED(finit_module), REFUSED(delete_module), REFUSED(iopl), REFUSED(ioperm),
           REFUSED(kexec_load), REFUSED(kexec_file_load), REFUSED(reboot), REFUSED(swapon), REFUSED(swapoff),
@@ -42,12 +49,13 @@ std::vector<CallRule> DangerousCalls() {
           REFUSED(acct), REFUSED(syslog), REFUSED(settimeofday), REFUSED(clock_settime), REFUSED(adjtimex),
           REFUSED(clock_adjtime), REFUSED(modify_ldt), REFUSED(vhangup)};
 }
+// clang-format on
 
 // clone3 keeps its flags in memory, where no filter can look: ENOSYS makes the C library use clone.
 std::vector<CallRule> NewNamespaces() {
   std::vector<CallRule> rules{CallRule{"clone3", SYS_clone3, {}, {Verdict::kRefuse, ENOSYS}}};
-  for (const uint32_t flag : {CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID,
-                              CLONE_NEWNET}) {
+  for (const uint32_t flag : {CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER,
+                              CLONE_NEWPID, CLONE_NEWNET}) {
     rules.push_back({"clone", SYS_clone, {{0, flag, flag}}, {Verdict::kRefuse, EPERM}});
   }
   return rules;
@@ -55,7 +63,9 @@ std::vector<CallRule> NewNamespaces() {
 
 }  // namespace
 
-std::span<const char* const> NeverList() { return kNever; }
+std::span<const char* const> NeverList() {
+  return kNever;
+}
 
 std::vector<CallRule> ServiceRefusals() {
   std::vector<CallRule> rules = DangerousCalls();
