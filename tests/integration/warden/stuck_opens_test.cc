@@ -1,0 +1,229 @@
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <optional>
+
+#include "agent/warden/broker.h"
+#include "base/sys.h"
+#include "base/testing.h"
+
+// A file system that never answers, under a granted directory: opens in it hang, everything else goes on.
+
+namespace reeve::warden {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr uint32_t kPlugin = 1;
+constexpr uint32_t kWorker = 4;
+constexpr int kStuck = 20;
+constexpr auto kRead = static_cast<policy::FileAccessMask>(policy::FileAccess::kRead);
+
+config::Config Configuration(const std::string& granted) {
+  config::Config config;
+  config.channels.push_back({.name = "main", .path = ""});
+  config.plugins.resize(2);
+  config::CommandSpec open{.name = "guest-file-open", .check = config::ArgumentCheck::kFile, .flags = config::kAsksWarden};
+  config::CommandSpec run{.name = "guest-exec", .check = config::ArgumentCheck::kProgram, .flags = config::kAsksWarden};
+  config::CommandSpec close{.name = "guest-file-close"};
+  config.plugins[kPlugin].commands = {open, run, close};
+  config.policy.commands.allow.push_back({.pattern = "*", .origin = {"policy.yaml", 1}});
+  policy::FileDirectory directory;
+  directory.id = "granted";
+  directory.origin = {"policy.yaml", 2};
+  directory.path = granted;
+  directory.access = kRead;
+  config.policy.directories.push_back(directory);
+  policy::ProgramRule rule;
+  rule.name = "any";
+  rule.run = "*";
+  rule.allows_any_args = true;
+  rule.inherits_environment = true;
+  rule.confine = policy::Confinement::kUnconfined;
+  config.policy.programs.push_back(rule);
+  return config;
+}
+
+class BrokerTest : public testing::Test {
+ protected:
+  BrokerTest() : loop_(*EventLoop::Create(clock_)), reaper_(loop_) {
+    std::string pattern = (fs::temp_directory_path() / "reeve-broker-XXXXXX").string();
+    top_ = ::mkdtemp(pattern.data());
+    fs::create_directory(top_ / "dead");
+    std::ofstream(top_ / "file") << "text";
+    config_ = Configuration(top_.string());
+    decider_ = std::make_unique<policy::Decider>(*policy::Decider::Create(config_.policy));
+    broker_ = std::make_unique<Broker>(
+        config_, *decider_, loop_, reaper_,
+        Broker::Surroundings{.settings = *sandbox::InitialSettings::Take(), .environment = {}, .groups = std::nullopt});
+  }
+  ~BrokerTest() override {
+    ::umount2((top_ / "dead").c_str(), MNT_DETACH);
+    fs::remove_all(top_);
+  }
+
+  template <typename Claim>
+  bool TurnUntil(Claim claim, seconds at_most = seconds(30)) {
+    const auto end = std::chrono::steady_clock::now() + at_most;
+    while (!claim() && std::chrono::steady_clock::now() < end)
+      if (!loop_.RunOnce(milliseconds(10))) return false;
+    return claim();
+  }
+  void Announce(uint64_t request_id, uint32_t command = 0, uint32_t rule = policy::Decision::kNoIndex,
+                uint32_t deadline_ms = 0) {
+    wire::Announce what{.worker = kWorker, .channel = 0, .command = command, .rule = rule};
+    REEVE_ASSERT_OK(broker_->Announce(kPlugin, request_id, deadline_ms, what));
+  }
+  // Answers go to answers_[request_id].
+  void Open(uint64_t request_id, const std::string& name) {
+    broker_->OpenPath(kPlugin, kWorker, request_id, {.path = (top_ / name).string(), .access = kRead},
+                      [this, request_id](Granted<OpenedPath> opened) { answers_[request_id] = std::move(opened); });
+  }
+  const Granted<OpenedPath>& AnswerOf(uint64_t request_id) {
+    EXPECT_TRUE(TurnUntil([&] { return answers_.contains(request_id); }));
+    return answers_.at(request_id);
+  }
+  Granted<StartedProgram> Run(uint64_t request_id, std::vector<std::string> argv) {
+    std::optional<Granted<StartedProgram>> answer;
+    ProgramAsk ask;
+    ask.argv = std::move(argv);
+    broker_->RunProgram(kPlugin, kWorker, request_id, std::move(ask),
+                        [&](Granted<StartedProgram> started) { answer = std::move(started); });
+    EXPECT_TRUE(TurnUntil([&] { return answer.has_value(); }));
+    return std::move(*answer);
+  }
+
+  // Mounts a FUSE file system whose daemon never reads a request.
+  UniqueFd MountDead() {
+    UniqueFd device(::open("/dev/fuse", O_RDWR | O_CLOEXEC));
+    if (!device) return {};
+    const std::string options = "fd=" + std::to_string(device.get()) + ",rootmode=40000,user_id=0,group_id=0";
+    if (::mount("reeve-test", (top_ / "dead").c_str(), "fuse", MS_NOSUID | MS_NODEV, options.c_str()) != 0) return {};
+    return device;
+  }
+
+  MonotonicClock clock_;
+  EventLoop loop_;
+  Reaper reaper_;
+  fs::path top_;
+  config::Config config_;
+  std::unique_ptr<policy::Decider> decider_;
+  std::unique_ptr<Broker> broker_;
+  std::map<uint64_t, Granted<OpenedPath>> answers_;
+};
+
+TEST_F(BrokerTest, OpensWhatWasAnnouncedAndRefusesWhatWasNot) {
+  Announce(1);
+  Open(1, "file");
+  const auto& opened = AnswerOf(1);
+  ASSERT_TRUE(opened) << opened.error().text;
+  EXPECT_EQ(*sys::ReadToEnd(opened->fd.get(), 100), "text");
+  Open(2, "file");
+  EXPECT_THAT(AnswerOf(2).error().text, testing::HasSubstr("was not announced"));
+  broker_->Retract(kWorker, 1);
+  answers_.clear();
+  Open(1, "file");
+  EXPECT_FALSE(AnswerOf(1));
+}
+
+TEST_F(BrokerTest, DecidesAgainAndNamesTheRuleOfARefusal) {
+  Announce(1);
+  broker_->OpenPath(kPlugin, kWorker, 1, {.path = "/etc/shadow", .access = kRead},
+                    [this](Granted<OpenedPath> opened) { answers_[1] = std::move(opened); });
+  EXPECT_THAT(AnswerOf(1).error().text, testing::HasSubstr("policy rule"));
+  answers_.clear();
+  broker_->OpenPath(kPlugin, kWorker, 1, {.path = (top_ / "file").string(), .access = kRead | 2},
+                    [this](Granted<OpenedPath> opened) { answers_[1] = std::move(opened); });
+  EXPECT_FALSE(AnswerOf(1));
+}
+
+TEST_F(BrokerTest, AnotherRuleThanTheCoresIsRefused) {
+  Announce(1, 0, /*rule=*/7);
+  Open(1, "file");
+  EXPECT_THAT(AnswerOf(1).error().text, testing::HasSubstr("another than the request was allowed by"));
+}
+
+TEST_F(BrokerTest, AFileCommandRunsNoProgramAndAProgramCommandOpensNoFile) {
+  Announce(1, 0);
+  Announce(2, 1);
+  EXPECT_THAT(Run(1, {"/bin/true"}).error().text, testing::HasSubstr("may not ask for this"));
+  Open(2, "file");
+  EXPECT_THAT(AnswerOf(2).error().text, testing::HasSubstr("may not ask for this"));
+  EXPECT_TRUE(Run(2, {"/bin/true"}).has_value());
+}
+
+TEST_F(BrokerTest, AnAnnouncementThatMakesNoSenseIsTheCoresMistake) {
+  const wire::Announce channel{.worker = kWorker, .channel = 1};
+  const wire::Announce peer{.worker = kWorker, .peer_kind = 9};
+  const wire::Announce command{.worker = kWorker, .command = 3};
+  const wire::Announce never_asks{.worker = kWorker, .command = 2};
+  for (const wire::Announce& what : {channel, peer, command, never_asks})
+    EXPECT_THAT(broker_->Announce(kPlugin, 1, 0, what), FailsWith(Code::kBadMessage));
+}
+
+TEST_F(BrokerTest, WhatPolicyDeniesIsNotEntered) {
+  config_.policy.commands.deny.push_back({.pattern = "guest-file-open", .origin = {"policy.yaml", 9}});
+  decider_ = std::make_unique<policy::Decider>(*policy::Decider::Create(config_.policy));
+  Broker broker(config_, *decider_, loop_, reaper_,
+                {.settings = *sandbox::InitialSettings::Take(), .environment = {}, .groups = std::nullopt});
+  REEVE_ASSERT_OK(broker.Announce(kPlugin, 1, 0, {.worker = kWorker}));
+  bool is_refused = false;
+  broker.OpenPath(kPlugin, kWorker, 1, {.path = (top_ / "file").string(), .access = kRead},
+                  [&](Granted<OpenedPath> opened) { is_refused = !opened; });
+  EXPECT_TRUE(is_refused);
+}
+
+TEST_F(BrokerTest, TwentyStuckOpensHoldNobodyElse) {
+  const UniqueFd device = MountDead();
+  if (!device) GTEST_SKIP() << "no FUSE here: " << ErrnoText(errno);
+  for (uint64_t id = 1; id <= kStuck; ++id) {
+    Announce(id, 0, policy::Decision::kNoIndex);
+    Open(id, "dead/file");
+  }
+  std::vector<double> times_ms;
+  for (uint64_t id = 101; id <= 130; ++id) {
+    const auto begin = std::chrono::steady_clock::now();
+    Announce(id % 12 + 100);
+    answers_.erase(id % 12 + 100);
+    Open(id % 12 + 100, "file");
+    ASSERT_TRUE(AnswerOf(id % 12 + 100)) << answers_.at(id % 12 + 100).error().text;
+    broker_->Retract(kWorker, id % 12 + 100);
+    times_ms.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count());
+  }
+  // All of them were answered while all of those were stuck.
+  for (uint64_t id = 1; id <= kStuck; ++id) EXPECT_FALSE(answers_.contains(id));
+  std::ranges::sort(times_ms);
+  std::printf("an open while %d are stuck: median %.2f ms, longest %.2f ms\n", kStuck, times_ms[times_ms.size() / 2],
+              times_ms.back());
+
+  // Their askers are told, and the children are forgotten.
+  for (uint64_t id = 1; id <= kStuck; ++id)
+    EXPECT_THAT(AnswerOf(id).error().text, testing::HasSubstr("no answer from the file system")) << id;
+}
+
+TEST_F(BrokerTest, StuckOpensAreBounded) {
+  const UniqueFd device = MountDead();
+  if (!device) GTEST_SKIP() << "no FUSE here: " << ErrnoText(errno);
+  for (uint64_t id = 1; id <= kMaxOpens + 1; ++id) {
+    broker_->ForgetWorker(kWorker);
+    Announce(id);
+    Open(id, "dead/file");
+  }
+  EXPECT_THAT(AnswerOf(kMaxOpens + 1).error().text, testing::HasSubstr("128 earlier ones have not ended"));
+}
+
+}  // namespace
+}  // namespace reeve::warden
