@@ -172,6 +172,9 @@ const Row kSwallowing[] = {
     {"UntilALineFeed",
      "[1 2 {{{[\n{\"execute\":\"a\"}",
      {"1:4: JSON parse error, expected ',' or ']'", "run a {}"}},
+    {"AfterALineFeedEverythingCountsAgain",
+     "[1 2 [\ntrue {\"execute\":\"a\"}",
+     {"1:4: JSON parse error, expected ',' or ']'", "QMP input must be a JSON object", "run a {}"}},
     {"UntilALineFeedInAString",
      "[1 2 \"abc\n{\"execute\":\"a\"}",
      {"1:4: JSON parse error, expected ',' or ']'", "run a {}"}},
@@ -252,6 +255,13 @@ TEST(RequestReaderLimitTest, BracketsInTheRestOfALongStringDoNotCount) {
   text.replace(text.size() - 50, 10, "}}]]\\\"}}]]");
   EXPECT_EQ(Read(text + R"({"execute":"b"})"),
             (std::vector<std::string>{"JSON token size limit exceeded", "run b {}"}));
+}
+
+TEST(RequestReaderLimitTest, AnEscapeAtTheLimitStillEscapes) {
+  std::string text = RequestOf(json::kMaxTokenBytes + 100);
+  text.replace(json::kMaxTokenBytes - 1, 19, R"(\"}{"execute":"x"})");
+  EXPECT_EQ(Read(text.substr(0, json::kMaxTokenBytes + 18) + "\n{\"execute\":\"b\"}").back(), "run b {}");
+  EXPECT_EQ(Read(text.substr(0, json::kMaxTokenBytes + 18) + "\n{\"execute\":\"b\"}").size(), 2u);
 }
 
 TEST(RequestReaderLimitTest, ALongWordIsOneErrorAndItsRestIsNoValue) {
