@@ -15,6 +15,7 @@ import agent
 import guest as guests
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("REEVE_BUILD", ROOT / "build/release"))
 AGENT = os.environ.get("AGENT", "reeve")
 
 
@@ -33,10 +34,9 @@ def pytest_collection_modifyitems(items):
 def find_package():
     if "REEVE_DEB" in os.environ:
         return pathlib.Path(os.environ["REEVE_DEB"])
-    build = pathlib.Path(os.environ.get("REEVE_BUILD", ROOT / "build/release"))
-    found = sorted(build.glob("reeve_*_amd64.deb"), key=lambda path: path.stat().st_mtime)
+    found = sorted(BUILD.glob("reeve_*_amd64.deb"), key=lambda path: path.stat().st_mtime)
     if not found:
-        pytest.exit(f"no package under {build}: cmake --build {build} --target package", returncode=2)
+        pytest.exit(f"no package under {BUILD}: cmake --build {BUILD} --target package", returncode=2)
     return found[-1]
 
 
@@ -71,6 +71,8 @@ def make_payload(folder):
     probe = folder / "reeve-probe"
     subprocess.run(["cc", "-O2", "-static", "-o", probe, guests.HERE / "guest/reeve_probe.c"], check=True)
     payload = {"reeve-probe": probe}
+    for program in (BUILD / "tests/sandbox_attack_test", BUILD / "bin/sandbox_attacker"):
+        payload[program.name] = program
     if AGENT == "reeve":
         package = find_package()
         payload.update({"reeve.deb": package, "reeve-next.deb": make_next_version(package, folder)})
