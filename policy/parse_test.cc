@@ -157,7 +157,7 @@ TEST(PolicyParseTest, TheFilesGrantsStandOnTheProfiles) {
   const Policy policy = MustParse("schema: 1\nplugins: {exec: {sandbox: {open-files: 99}}, new: {settings: {a: 1, b: 'x', c: [true, no]}}}\n");
   const auto find = [&](std::string_view name) { return std::ranges::find(policy.plugins, name, &PluginRules::name); };
   EXPECT_EQ(find("exec")->open_files, 99u);
-  EXPECT_EQ(find("exec")->memory_bytes, 256u << 20);
+  EXPECT_EQ(find("exec")->memory_bytes, 320u << 20);
   EXPECT_EQ(find("file")->file_bytes, UINT64_MAX);
   EXPECT_EQ(find("new")->settings_json, R"({"a": 1, "b": "x", "c": [true, "no"]})");
 }
