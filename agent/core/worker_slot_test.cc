@@ -90,8 +90,8 @@ class WorkerPoolTest : public testing::Test {
     auto sockets = sys::SocketPair(SOCK_SEQPACKET | SOCK_NONBLOCK);
     UniqueFd to = *wire::MakeRing(wire::kRingBytes), from = *wire::MakeRing(wire::kRingBytes);
     auto worker = std::make_unique<FakeWorker>();
-    worker->link = *wire::CoreLink::Create(*loop_, std::move(sockets->second), to.get(), from.get(),
-                                           config_.generation, *worker);
+    worker->link = *wire::CoreLink::Create(*loop_, std::move(sockets->second), *wire::RingReader::Create(to.get()),
+                                           *wire::RingWriter::Create(from.get()), config_.generation, *worker);
     std::vector<UniqueFd> fds;
     fds.push_back(std::move(sockets->first));
     fds.push_back(std::move(to));

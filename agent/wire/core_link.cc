@@ -19,10 +19,8 @@ bool IsCancel(const Packet& packet) { return packet.header.type == Type::kCancel
 
 }  // namespace
 
-Result<std::unique_ptr<CoreLink>> CoreLink::Create(EventLoop& loop, UniqueFd socket, int ring_in_fd, int ring_out_fd,
-                                                   uint64_t generation, Events& events) {
-  RingReader reader = REEVE_TRY(RingReader::Create(ring_in_fd));
-  RingWriter writer = REEVE_TRY(RingWriter::Create(ring_out_fd));
+Result<std::unique_ptr<CoreLink>> CoreLink::Create(EventLoop& loop, UniqueFd socket, RingReader reader,
+                                                   RingWriter writer, uint64_t generation, Events& events) {
   std::unique_ptr<CoreLink> link(
       new CoreLink(loop, std::move(socket), std::move(writer), std::move(reader), generation, events));
   CoreLink* const raw = link.get();

@@ -44,9 +44,9 @@ class CoreLink {
     virtual void OnLinkClosed(const Error& error) = 0;
   };
 
-  // `loop` and `events` are lent for the link's life; the ring's descriptors are not needed afterwards.
-  static Result<std::unique_ptr<CoreLink>> Create(EventLoop& loop, UniqueFd socket, int ring_in_fd, int ring_out_fd,
-                                                  uint64_t generation, Events& events);
+  // `loop` and `events` are lent for the link's life. The rings come mapped: a worker's run sandbox maps no file.
+  static Result<std::unique_ptr<CoreLink>> Create(EventLoop& loop, UniqueFd socket, RingReader reader,
+                                                  RingWriter writer, uint64_t generation, Events& events);
   ~CoreLink();
   CoreLink(const CoreLink&) = delete;
   CoreLink& operator=(const CoreLink&) = delete;

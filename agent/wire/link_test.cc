@@ -77,8 +77,10 @@ class LinkTest : public testing::Test {
     core_link_ = std::move(*WorkerLink::Create(core_loop_, std::move(channel), kGeneration, core_));
   }
   void StartWorker() {
-    worker_link_ = std::move(*CoreLink::Create(worker_loop_, std::move(worker_socket_), ring_to_.get(),
-                                               ring_from_.get(), kGeneration, worker_));
+    worker_link_ = std::move(*CoreLink::Create(worker_loop_, std::move(worker_socket_),
+                                               std::move(*RingReader::Create(ring_to_.get())),
+                                               std::move(*RingWriter::Create(ring_from_.get())), kGeneration,
+                                               worker_));
   }
   void Start() {
     StartCore();
