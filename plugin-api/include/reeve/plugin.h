@@ -54,10 +54,10 @@ extern "C" {
 #define REEVE_ERROR_LAST REEVE_ERROR_NO_COMMAND
 /* A status out of this list is taken for REEVE_ERROR_FAILED. */
 
-#define REEVE_LOG_ERROR 0
-#define REEVE_LOG_WARNING 1
-#define REEVE_LOG_INFO 2
-#define REEVE_LOG_DEBUG 3
+#define REEVE_LOG_ERROR 0u
+#define REEVE_LOG_WARNING 1u
+#define REEVE_LOG_INFO 2u
+#define REEVE_LOG_DEBUG 3u
 
 /* Text, or bytes: `n` bytes from `p`. `p` may be NULL when `n` is 0. */
 typedef struct reeve_str {

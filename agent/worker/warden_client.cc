@@ -1,0 +1,216 @@
+#include "agent/worker/warden_client.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace reeve::worker {
+namespace {
+
+using wire::Type;
+
+// argv then env, each word ended by NUL, as kProgramWords carries them.
+Result<std::string> JoinWords(const ProgramWanted& wanted) {
+  if (wanted.arguments.size() + wanted.environment.size() > wire::kMaxWords)
+    return Fail(Code::kTooLarge, "too many arguments and variables");
+  std::string words;
+  for (const auto* list : {&wanted.arguments, &wanted.environment}) {
+    for (const std::string_view word : *list) {
+      if (word.find('\0') != std::string_view::npos)
+        return Fail(Code::kInvalidArgument, "an argument or a variable has a NUL in it");
+      if (words.size() + word.size() + 1 > wire::kMaxProgramBytes)
+        return Fail(Code::kTooLarge, "arguments and variables are too long");
+      words += word;
+      words += '\0';
+    }
+  }
+  return words;
+}
+
+}  // namespace
+
+wire::Header WardenClient::HeaderOf(Type type, uint64_t request_id) const {
+  return {.type = type, .generation = generation_, .request_id = request_id};
+}
+
+Status WardenClient::Send(Type type, uint64_t request_id, Bytes payload, std::string_view tail) {
+  return wire::SendWaiting(socket_.get(), HeaderOf(type, request_id), payload, AsBytes(tail));
+}
+
+Status WardenClient::WaitForOrder(Type order) {
+  const wire::Packet packet = REEVE_TRY(wire::ReceiveWaiting(socket_.get()));
+  if (packet.header.type == Type::kStopping) return Fail(Code::kClosed, "the service stops");
+  if (packet.header.type != order || packet.header.generation != generation_ || !packet.payload.empty() ||
+      !packet.fds.empty())
+    return Fail(Code::kBadMessage, "the warden sent what it must not send now");
+  return {};
+}
+
+Status WardenClient::ReportConfined() {
+  wire::Hello hello;
+  std::memcpy(hello.build_id, wire::BuildId(), sizeof hello.build_id);
+  REEVE_TRY(Send(Type::kHello, 0, BytesOf(hello)));
+  REEVE_TRY(Send(Type::kConfined, 0, {}));
+  return WaitForOrder(Type::kLoad);
+}
+
+Status WardenClient::ReportReady(uint32_t abi_major, uint32_t abi_minor, const std::vector<std::string>& commands) {
+  std::string names;
+  for (const std::string& command : commands) names += command + '\0';
+  const wire::Ready ready{.abi_major = abi_major,
+                          .abi_minor = abi_minor,
+                          .command_count = static_cast<uint32_t>(commands.size()),
+                          .names_bytes = static_cast<uint32_t>(names.size())};
+  REEVE_TRY(Send(Type::kReady, 0, BytesOf(ready), names));
+  return WaitForOrder(Type::kServe);
+}
+
+Status WardenClient::Serve(EventLoop& loop, std::function<void()> on_stopping,
+                           std::function<void(const Error&)> on_lost) {
+  loop_ = &loop;
+  on_stopping_ = std::move(on_stopping);
+  on_lost_ = std::move(on_lost);
+  return loop.Watch(socket_.get(), EPOLLIN, [this](uint32_t) { OnReady(); });
+}
+
+void WardenClient::OnReady() {
+  while (!is_lost_) {
+    Result<wire::Packet> packet = wire::Receive(socket_.get());
+    if (!packet && packet.error().code() == Code::kUnavailable) return;
+    const Status handled = packet ? Handle(std::move(*packet)) : Status(Fail(packet.error()));
+    if (handled) continue;
+    is_lost_ = true;
+    loop_->Forget(socket_.get());
+    on_lost_(handled.error());
+  }
+}
+
+Status WardenClient::Handle(wire::Packet packet) {
+  if (packet.header.generation != generation_) return Fail(Code::kBadMessage, "a message of another generation");
+  const Type type = packet.header.type;
+  if (type == Type::kPathOpened) return HandleOpened(std::move(packet));
+  if (type == Type::kProgramStarted) return HandleStarted(std::move(packet));
+  if (!packet.fds.empty()) return Fail(Code::kBadMessage, "a descriptor where none belongs");
+  if (type == Type::kRefused) return HandleRefused(packet);
+  if (type == Type::kProgramSignalled) return HandleSignalled(packet);
+  if (type != Type::kStopping) return Fail(Code::kBadMessage, "a message of a type that no warden sends to a worker");
+  on_stopping_();
+  return {};
+}
+
+// The callback of the request's ask, which must be of that kind.
+template <typename T>
+Result<T> WardenClient::TakeAsk(uint64_t request_id) {
+  const auto found = asks_.find(request_id);
+  if (found == asks_.end() || !std::holds_alternative<T>(found->second))
+    return Fail(Code::kBadMessage, "an answer to what was not asked");
+  T ask = std::get<T>(std::move(found->second));
+  asks_.erase(found);
+  return ask;
+}
+
+Status WardenClient::HandleOpened(wire::Packet packet) {
+  const auto opened = REEVE_TRY(packet.Read<wire::PathOpened>());
+  if (packet.fds.size() != 1) return Fail(Code::kBadMessage, "an opened path without its descriptor");
+  const OnOpened on_opened = REEVE_TRY(TakeAsk<OnOpened>(packet.header.request_id));
+  on_opened(OpenedPath{std::move(packet.fds[0]), opened.max_file_bytes});
+  return {};
+}
+
+Status WardenClient::HandleStarted(wire::Packet packet) {
+  const auto started = REEVE_TRY(packet.Read<wire::ProgramStarted>());
+  const Run run = REEVE_TRY(TakeAsk<Run>(packet.header.request_id));
+  StartedProgram program{.program = started.program, .pid = started.pid, .status_fd = {}, .stdin_fd = {},
+                         .stdout_fd = {}, .stderr_fd = {}};
+  std::vector<UniqueFd*> places = {&program.status_fd};
+  if ((run.streams & wire::kStreamStdin) != 0) places.push_back(&program.stdin_fd);
+  if ((run.streams & wire::kStreamStdout) != 0) places.push_back(&program.stdout_fd);
+  if ((run.streams & wire::kStreamStderr) != 0) places.push_back(&program.stderr_fd);
+  if (packet.fds.size() != places.size())
+    return Fail(Code::kBadMessage, "a program with other descriptors than were asked for");
+  for (size_t i = 0; i < places.size(); ++i) *places[i] = std::move(packet.fds[i]);
+  run.on_started(std::move(program));
+  return {};
+}
+
+Status WardenClient::HandleRefused(const wire::Packet& packet) {
+  Bytes text;
+  const auto refused = REEVE_TRY(packet.Read<wire::Refused>(&text));
+  if (text.size() != refused.text_bytes) return Fail(Code::kBadMessage, "a refusal is not as long as it says");
+  const Refused why{static_cast<int>(refused.error_number), std::string(AsText(text))};
+  const auto ask = asks_.find(packet.header.request_id);
+  if (ask != asks_.end()) {
+    const Ask asked = std::move(ask->second);
+    asks_.erase(ask);
+    if (const auto* run = std::get_if<Run>(&asked)) run->on_started(why);
+    if (const auto* on_opened = std::get_if<OnOpened>(&asked)) (*on_opened)(why);
+    return {};
+  }
+  if (signals_.empty() || signals_.front().request_id != packet.header.request_id)
+    return Fail(Code::kBadMessage, "an answer to what was not asked");
+  const Signal signal = std::move(signals_.front());
+  signals_.pop_front();
+  if (signal.on_signalled) signal.on_signalled(&why);
+  return {};
+}
+
+Status WardenClient::HandleSignalled(const wire::Packet& packet) {
+  if (signals_.empty() || signals_.front().request_id != packet.header.request_id || !packet.payload.empty())
+    return Fail(Code::kBadMessage, "an answer to what was not asked");
+  const Signal signal = std::move(signals_.front());
+  signals_.pop_front();
+  if (signal.on_signalled) signal.on_signalled(nullptr);
+  return {};
+}
+
+// One thing at a time for each request: the warden's answers name the request only.
+Status WardenClient::CheckFree(uint64_t request_id) const {
+  const bool is_signalling = std::any_of(signals_.begin(), signals_.end(), [&](const Signal& signal) {
+    return request_id != 0 && signal.request_id == request_id;
+  });
+  if (is_signalling || asks_.contains(request_id))
+    return Fail(Code::kUnavailable, "the request has asked already");
+  return {};
+}
+
+Status WardenClient::OpenPath(uint64_t request_id, uint32_t access, uint32_t flags, std::string_view path,
+                              OnOpened on_opened) {
+  REEVE_TRY(CheckFree(request_id));
+  if (path.empty() || path.find('\0') != std::string_view::npos)
+    return Fail(Code::kInvalidArgument, "a path that is empty or has a NUL in it");
+  const wire::OpenPath open{
+      .access = access, .open_flags = flags, .path_bytes = static_cast<uint32_t>(path.size())};
+  REEVE_TRY(Send(Type::kOpenPath, request_id, BytesOf(open), path));
+  asks_.emplace(request_id, std::move(on_opened));
+  return {};
+}
+
+Status WardenClient::RunProgram(uint64_t request_id, const ProgramWanted& wanted, OnStarted on_started) {
+  REEVE_TRY(CheckFree(request_id));
+  const std::string words = REEVE_TRY(JoinWords(wanted));
+  constexpr size_t kPartBytes = wire::kMaxMessageBytes - sizeof(wire::Header) - sizeof(wire::ProgramWords);
+  for (std::string_view rest = words; !rest.empty(); rest.remove_prefix(std::min(rest.size(), kPartBytes))) {
+    const std::string_view part = rest.substr(0, kPartBytes);
+    const wire::ProgramWords payload{.bytes = static_cast<uint32_t>(part.size())};
+    REEVE_TRY(Send(Type::kProgramWords, request_id, BytesOf(payload), part));
+  }
+  const wire::RunProgram run{.argument_count = static_cast<uint32_t>(wanted.arguments.size()),
+                             .environment_count = static_cast<uint32_t>(wanted.environment.size()),
+                             .total_bytes = static_cast<uint32_t>(words.size()),
+                             .streams = wanted.streams,
+                             .has_environment = wanted.has_environment ? 1u : 0u,
+                             .stdin_bytes = wanted.stdin_bytes};
+  REEVE_TRY(Send(Type::kRunProgram, request_id, BytesOf(run)));
+  asks_.emplace(request_id, Run{std::move(on_started), wanted.streams});
+  return {};
+}
+
+Status WardenClient::SignalProgram(uint64_t request_id, uint64_t program, int32_t signal, OnSignalled on_signalled) {
+  REEVE_TRY(CheckFree(request_id));
+  const wire::SignalProgram payload{.program = program, .signal = signal};
+  REEVE_TRY(Send(Type::kSignalProgram, request_id, BytesOf(payload)));
+  signals_.push_back({request_id, std::move(on_signalled)});
+  return {};
+}
+
+}  // namespace reeve::worker

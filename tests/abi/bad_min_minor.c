@@ -1,0 +1,3 @@
+/* Needs a newer agent. */
+#define BAD_MIN_MINOR 99
+#include "bad_plugin.h"
