@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <functional>
+#include <algorithm>
 #include <map>
 #include <vector>
 
@@ -181,6 +181,13 @@ TEST_F(SessionTest, OneHundredPingsInFlightNeverWait) {
   for (int i = 0; i < 100; ++i) text += "{\"execute\":\"guest-ping\"}";
   Send(text);
   EXPECT_EQ(core_.executed.size(), 100u);
+}
+
+TEST_F(SessionTest, OfAFloodNoMoreRepliesAreOwedThanTheLimit) {
+  Command("slow");
+  for (size_t i = 0; i < 2 * kMaxOwed; ++i) Send("@\n");
+  Answer("slow");
+  EXPECT_EQ(static_cast<size_t>(std::ranges::count(Take(), '\n')), kMaxOwed);
 }
 
 TEST_F(SessionTest, AFloodIsBoundedAndASyncStillGetsThrough) {
