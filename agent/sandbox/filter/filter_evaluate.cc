@@ -21,64 +21,79 @@ constexpr uint32_t kSeed = 20260101;
 
 using Arguments = std::array<uint64_t, 6>;
 
-class Machine {
- public:
-  Machine(std::span<const sock_filter> program, const seccomp_data& call) : program_(program) {
-    std::memcpy(words_.data(), &call, sizeof call);
+bool IsKnown(uint16_t code) {
+  switch (code) {
+    case BPF_RET | BPF_K:
+    case BPF_LD | BPF_W | BPF_ABS:
+    case BPF_ALU | BPF_AND | BPF_K:
+    case BPF_JMP | BPF_JA:
+    case BPF_JMP | BPF_JEQ | BPF_K:
+    case BPF_JMP | BPF_JGT | BPF_K:
+    case BPF_JMP | BPF_JGE | BPF_K:
+    case BPF_JMP | BPF_JSET | BPF_K:
+      return true;
+    default:
+      return false;
   }
+}
 
-  Result<uint32_t> Run() {
-    // Jumps go forward only, so each turn gets nearer to the end.
-    for (size_t at = 0; at < program_.size();) {
-      const sock_filter& now = program_[at];
-      if (now.code == (BPF_RET | BPF_K)) return now.k;
-      if (BPF_CLASS(now.code) == BPF_JMP) {
-        at += 1 + REEVE_TRY(Jump(now));
-      } else {
-        REEVE_TRY(Compute(now));
-        ++at;
-      }
+// The farthest instruction that may follow the one at `at`.
+size_t Reach(const sock_filter& now, size_t at) {
+  if (now.code == (BPF_JMP | BPF_JA)) return at + 1 + now.k;
+  if (BPF_CLASS(now.code) == BPF_JMP) return at + 1 + std::max(now.jt, now.jf);
+  return now.code == (BPF_RET | BPF_K) ? at : at + 1;
+}
+
+// What Execute relies on: every instruction is known, reads inside the call, and is followed by another one.
+Status CheckInstructions(std::span<const sock_filter> program) {
+  for (size_t at = 0; at < program.size(); ++at) {
+    const sock_filter& now = program[at];
+    const std::string place = "instruction " + std::to_string(at) + " of the filter ";
+    if (!IsKnown(now.code)) return Fail(Code::kInvalidArgument, place + "is not one that we know");
+    if (now.code == (BPF_LD | BPF_W | BPF_ABS) && (now.k % 4 != 0 || now.k >= sizeof(seccomp_data))) {
+      return Fail(Code::kInvalidArgument, place + "reads outside the call");
     }
-    return Fail(Code::kInvalidArgument, "the filter ends without a verdict");
-  }
-
- private:
-  Status Compute(const sock_filter& now) {
-    switch (now.code) {
-      case BPF_LD | BPF_W | BPF_ABS:
-        if (now.k % 4 != 0 || now.k / 4 >= words_.size()) break;
-        accumulator_ = words_[now.k / 4];
-        return {};
-      case BPF_ALU | BPF_AND | BPF_K:
-        accumulator_ &= now.k;
-        return {};
-      default:
-        break;
+    if (Reach(now, at) >= program.size()) {
+      return Fail(Code::kInvalidArgument, place + "leads out of it, without a verdict");
     }
-    return Fail(Code::kInvalidArgument, "the filter has an instruction that seccomp does not know");
   }
+  return {};
+}
 
-  Result<size_t> Jump(const sock_filter& now) {
-    switch (now.code) {
-      case BPF_JMP | BPF_JA:
+bool IsTaken(const sock_filter& jump, uint32_t accumulator) {
+  switch (jump.code) {
+    case BPF_JMP | BPF_JEQ | BPF_K:
+      return accumulator == jump.k;
+    case BPF_JMP | BPF_JGT | BPF_K:
+      return accumulator > jump.k;
+    case BPF_JMP | BPF_JGE | BPF_K:
+      return accumulator >= jump.k;
+    default:
+      return (accumulator & jump.k) != 0;
+  }
+}
+
+// REQUIRES: CheckInstructions. Jumps go forward only, so this ends.
+uint32_t Execute(std::span<const sock_filter> program, const seccomp_data& call) {
+  std::array<uint32_t, sizeof(seccomp_data) / 4> words;
+  std::memcpy(words.data(), &call, sizeof call);
+  uint32_t accumulator = 0;
+  for (size_t at = 0;; ++at) {
+    const sock_filter& now = program[at];
+    switch (BPF_CLASS(now.code)) {
+      case BPF_RET:
         return now.k;
-      case BPF_JMP | BPF_JEQ | BPF_K:
-        return accumulator_ == now.k ? now.jt : now.jf;
-      case BPF_JMP | BPF_JGT | BPF_K:
-        return accumulator_ > now.k ? now.jt : now.jf;
-      case BPF_JMP | BPF_JGE | BPF_K:
-        return accumulator_ >= now.k ? now.jt : now.jf;
-      case BPF_JMP | BPF_JSET | BPF_K:
-        return (accumulator_ & now.k) != 0 ? now.jt : now.jf;
+      case BPF_LD:
+        accumulator = words[now.k / 4];
+        break;
+      case BPF_ALU:
+        accumulator &= now.k;
+        break;
       default:
-        return Fail(Code::kInvalidArgument, "the filter has a jump that seccomp does not know");
+        at += now.code == (BPF_JMP | BPF_JA) ? now.k : IsTaken(now, accumulator) ? now.jt : now.jf;
     }
   }
-
-  std::span<const sock_filter> program_;
-  std::array<uint32_t, sizeof(seccomp_data) / 4> words_{};
-  uint32_t accumulator_ = 0;
-};
+}
 
 uint32_t ReturnFor(const Action& action) {
   switch (action.verdict) {
@@ -134,7 +149,7 @@ class Prover {
     call.nr = static_cast<int>(number);
     call.arch = architecture;
     std::copy(arguments.begin(), arguments.end(), call.args);
-    const uint32_t is = REEVE_TRY(Machine(program_, call).Run());
+    const uint32_t is = Execute(program_, call);
     ++compared_;
     if (is == planned) return {};
     return Fail(Code::kInvalidArgument, Describe(architecture, number, arguments) + " is judged " +
@@ -186,24 +201,23 @@ class Prover {
   uint64_t compared_ = 0;
 };
 
-Status CheckShape(Bytes program) {
+Result<std::vector<sock_filter>> Checked(Bytes program) {
   if (program.empty() || program.size() % sizeof(sock_filter) != 0) {
     return Fail(Code::kInvalidArgument, "a filter of " + std::to_string(program.size()) + " bytes is none");
   }
-  return {};
+  std::vector<sock_filter> instructions = Instructions(program);
+  REEVE_TRY(CheckInstructions(instructions));
+  return instructions;
 }
 
 }  // namespace
 
 Result<uint32_t> RunProgram(Bytes program, const seccomp_data& call) {
-  REEVE_TRY(CheckShape(program));
-  const std::vector<sock_filter> instructions = Instructions(program);
-  return Machine(instructions, call).Run();
+  return Execute(REEVE_TRY(Checked(program)), call);
 }
 
 Result<Proof> ProveFilter(Bytes program, const FilterTable& table, uint32_t vectors_per_tested_call) {
-  REEVE_TRY(CheckShape(program));
-  Prover prover(Instructions(program), table);
+  Prover prover(REEVE_TRY(Checked(program)), table);
   for (int number = 0; number <= kLastNumber; ++number)
     REEVE_TRY(prover.Prove(number, vectors_per_tested_call));
   return Proof{prover.compared()};
