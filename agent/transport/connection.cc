@@ -61,7 +61,7 @@ Result<size_t> SendOnSocket(int fd, std::span<iovec> pieces) {
 }  // namespace
 
 uint32_t Connection::Events(bool wants_input, bool wants_output) const {
-  if (medium_ == Medium::kSerial) return EPOLLIN | EPOLLOUT | EPOLLET;
+  if (is_serial()) return EPOLLIN | EPOLLOUT | EPOLLET;
   uint32_t events = 0;
   if (wants_input) events |= EPOLLIN | EPOLLRDHUP;
   if (wants_output) events |= EPOLLOUT;
@@ -73,7 +73,7 @@ Result<size_t> Connection::Read(std::span<uint8_t> into) { return AsClosed(sys::
 Result<size_t> Connection::Write(const ByteQueue& queue) {
   std::array<iovec, kMaxPieces> pieces;
   size_t count = queue.Front(pieces);
-  if (medium_ == Medium::kStream) return AsClosed(SendOnSocket(fd_.get(), {pieces.data(), count}));
+  if (!is_serial()) return AsClosed(SendOnSocket(fd_.get(), {pieces.data(), count}));
   count = CutTo(pieces, count, kMaxSerialWriteBytes);
   return AsClosed(sys::WriteVector(fd_.get(), {pieces.data(), count}));
 }

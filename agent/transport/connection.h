@@ -14,8 +14,9 @@ namespace reeve::transport {
 
 // What carries the bytes; the two behave differently at their ends.
 enum class Medium : uint8_t {
-  kStream,  // a connected socket: the end of the stream is the peer's end
-  kSerial,  // one port for all clients, one after the other: an end of the stream only says that nobody is there now
+  kStream,      // a connected socket: the end of the stream is the peer's end
+  kVirtioPort,  // one port for all clients, one after the other: an end of the stream only says that nobody is there now
+  kTerminal,    // an ISA serial line; likewise one for all, but at the end of the stream it was hung up and is dead
 };
 
 // One peer's byte stream: a connected socket, or a serial port. Never waits. Not thread-safe.
@@ -27,6 +28,7 @@ class Connection {
   int fd() const { return fd_.get(); }
   Medium medium() const { return medium_; }
   const Peer& peer() const { return peer_; }
+  bool is_serial() const { return medium_ != Medium::kStream; }
 
   // The events to watch for. A serial port is edge-triggered: its EPOLLHUP is level and permanent while no host is
   // connected (decision M21), so after an event it must be read until Read says kUnavailable or 0.

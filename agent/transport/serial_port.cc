@@ -4,9 +4,9 @@
 
 namespace reeve::transport {
 
-Result<Connection> SerialPort(UniqueFd fd) {
+Result<Connection> SerialPort(UniqueFd fd, Medium medium) {
   REEVE_TRY(sys::SetNonBlocking(fd.get()));
-  return Connection(std::move(fd), Medium::kSerial, Peer{});
+  return Connection(std::move(fd), medium, Peer{});
 }
 
 }  // namespace reeve::transport

@@ -23,7 +23,7 @@ class SerialPortTest : public testing::Test {
     ::tcgetattr(line->get(), &settings);
     ::cfmakeraw(&settings);
     ::tcsetattr(line->get(), TCSANOW, &settings);
-    auto port = SerialPort(std::move(*line));
+    auto port = SerialPort(std::move(*line), Medium::kTerminal);
     REEVE_ASSERT_OK(port);
     port_.emplace(std::move(*port));
   }
@@ -58,7 +58,7 @@ TEST_F(SerialPortTest, LineThatHungUpIsClosedAndNothingWorse) {
 TEST(SerialWriteTest, NeverExceeds32KiBAWrite) {
   auto pipe = sys::Pipe(O_NONBLOCK);
   REEVE_ASSERT_OK(pipe);
-  auto port = SerialPort(std::move(pipe->second));
+  auto port = SerialPort(std::move(pipe->second), Medium::kVirtioPort);
   REEVE_ASSERT_OK(port);
   ByteQueue queue;
   queue.Append(std::string(100'000, 'x'));
