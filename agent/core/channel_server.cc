@@ -131,7 +131,10 @@ void ChannelServer::AskForDevice(uint32_t channel, std::chrono::nanoseconds dela
 
 void ChannelServer::OnDeviceOpened(uint32_t channel, UniqueFd device) {
   if (channel >= channels_.size() || !IsDevice(channel) || channels_[channel].has_device || is_input_stopped_) return;
-  auto port = transport::SerialPort(std::move(device));
+  const auto medium = config_.channels[channel].transport == config::Transport::kVirtioSerial
+                          ? transport::Medium::kVirtioPort
+                          : transport::Medium::kTerminal;
+  auto port = transport::SerialPort(std::move(device), medium);
   if (!port) return OnDeviceFailed(channel, port.error().message());
   channels_[channel].has_device = true;
   channels_[channel].opened_at = loop_.Now();

@@ -105,10 +105,16 @@ bool Client::ReadOnce() {
 
 void Client::TakeEnd() {
   may_read_ = false;
-  if (is_serial()) {
-    session_.HangUp(parts_.loop.Now());
-  } else {
-    has_input_ended_ = true;
+  switch (connection_->medium()) {
+    case transport::Medium::kStream:
+      has_input_ended_ = true;
+      break;
+    case transport::Medium::kVirtioPort:
+      session_.HangUp(parts_.loop.Now());
+      break;
+    case transport::Medium::kTerminal:
+      is_broken_ = true;  // opened anew, it works again
+      break;
   }
 }
 

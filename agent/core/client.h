@@ -51,7 +51,7 @@ class Client final : public qga::Session::Executor {
   void Execute(uint64_t token, Request request, RunningTime arrived) override;
 
  private:
-  bool is_serial() const { return connection_->medium() == transport::Medium::kSerial; }
+  bool is_serial() const { return connection_->is_serial(); }
   void OnReady(uint32_t events);
   void OnTimer();
   bool OnAnswer(uint64_t token, Reply reply);
