@@ -1,0 +1,30 @@
+"""What all integration tests stand on: Reeve installed into a prefix of this run.
+
+REEVE_BUILD_DIR is the build tree (default build/release). Needs root: Reeve changes to other users and confines itself."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("REEVE_BUILD_DIR", ROOT / "build/release"))
+sys.path.insert(0, str(ROOT / "tests/support"))
+
+
+@pytest.fixture(scope="session")
+def reeve_install():
+    """Reeve starts nothing that somebody else than root could have written, so it runs from no checkout."""
+    if os.geteuid() != 0:
+        pytest.skip("Reeve's warden needs root")
+    if not (BUILD / "bin/reeved").exists():
+        pytest.fail(f"no reeved under {BUILD}: cmake --build {BUILD} --target reeve_product")
+    prefix = pathlib.Path(tempfile.mkdtemp(prefix="reeve-install-"))
+    prefix.chmod(0o755)
+    subprocess.run(["cmake", "--install", BUILD, "--prefix", prefix], check=True, stdout=subprocess.DEVNULL, umask=0o022)
+    yield prefix
+    shutil.rmtree(prefix)

@@ -1,0 +1,116 @@
+"""Clients that misbehave cost nothing and harm nobody. qemu-ga is not asked: these are its defects."""
+
+import os
+import pathlib
+import socket
+import time
+
+from side_by_side import agents, connect
+
+agent = agents(["reeve"])
+
+PING = b'{"execute":"guest-ping"}\n'
+PONG = b'{"return": {}}'
+
+
+def answers(agent):
+    with connect(agent) as client:
+        client.send(PING)
+        return client.read_line() == PONG
+
+
+def core_of(agent):
+    """The pid of reeve-core below this agent's warden."""
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+            name = (stat.parent / "comm").read_text().strip()
+        except OSError:
+            continue
+        if int(fields[1]) == agent._process.pid and name == "reeve-core":
+            return int(stat.parent.name)
+    raise AssertionError("no reeve-core runs")
+
+
+def cpu_seconds(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_bytes(pid):
+    return int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_many_clients_are_served_at_once(agent):
+    clients = [connect(agent) for _ in range(30)]
+    for client in clients:
+        client.send(PING)
+    assert all(client.read_line() == PONG for client in clients)
+    for client in clients:
+        client._socket.close()
+    assert answers(agent)
+
+
+def test_half_request_of_one_is_not_completed_by_the_next(agent):
+    with connect(agent) as client:
+        client.send(b'{"execute":"guest-pi')
+    with connect(agent) as client:
+        client.send(b'ng"}' + PING)
+        lines = [client.read_line()]
+        while lines[-1] != PONG:
+            lines.append(client.read_line())
+        assert len(lines) > 1, "the orphan half is an error, not a request"
+
+
+def test_client_that_leaves_with_unread_replies_harms_nobody(agent):
+    for _ in range(50):
+        client = connect(agent)
+        client.send(PING * 50)
+        client._socket.close()
+    assert answers(agent)
+
+
+def test_garbage_harms_nobody(agent):
+    garbage = os.urandom(1 << 20)
+    with connect(agent) as client:
+        client._socket.settimeout(0.2)
+        try:
+            client.send(garbage)
+        except OSError:
+            pass  # it does not read its errors, so the agent stops reading
+    assert answers(agent)
+
+
+def test_client_that_does_not_read_costs_neither_memory_nor_cpu(agent):
+    core = core_of(agent)
+    before = resident_bytes(core)
+    with connect(agent) as client:
+        client._socket.setblocking(False)
+        flood = b'{"execute":"guest-info"}' * 4000
+        end = time.monotonic() + 2
+        while time.monotonic() < end:
+            try:
+                client._socket.send(flood)
+            except BlockingIOError:
+                time.sleep(0.01)
+        used = cpu_seconds(core)
+        time.sleep(1)
+        assert cpu_seconds(core) - used < 0.2
+        assert resident_bytes(core) - before < 16 << 20
+        assert answers(agent)
+
+
+def test_client_that_ended_its_side_still_gets_its_replies(agent):
+    with connect(agent) as client:
+        client.send(PING + b'{"execute":"guest-info"}')
+        client._socket.shutdown(socket.SHUT_WR)
+        assert client.read_line() == PONG
+        assert b"supported_commands" in client.read_line()
+        assert client._socket.recv(1) == b""
+
+
+def test_idle_agent_uses_no_cpu(agent):
+    core = core_of(agent)
+    used = cpu_seconds(core)
+    time.sleep(1)
+    assert cpu_seconds(core) - used < 0.05
