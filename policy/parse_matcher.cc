@@ -113,9 +113,10 @@ OptionalMatcher ReadRepeat(SchemaReader& reader, const YamlNode&, const YamlNode
   if (!reader.CheckMap(value, "repeat", {{"of", "min", "max"}, {}})) return std::nullopt;
   const YamlNode* of = reader.Require(value, "of", "repeat");
   const YamlNode* max = reader.Require(value, "max", "repeat");
+  if (max == nullptr) return std::nullopt;
   const YamlNode* min = SchemaReader::Find(value, "min");
-  const auto minimum = min == nullptr ? 0 : reader.Integer(*min, "min", 0, kMaxRepeats);
-  const auto maximum = max == nullptr ? std::nullopt : reader.Integer(*max, "max", 1, kMaxRepeats);
+  const std::optional<int64_t> minimum = min == nullptr ? 0 : reader.Integer(*min, "min", 0, kMaxRepeats);
+  const std::optional<int64_t> maximum = reader.Integer(*max, "max", 1, kMaxRepeats);
   OptionalMatcher inner = of == nullptr ? std::nullopt : ReadMatcher(reader, *of);
   if (!inner || !minimum || !maximum) return std::nullopt;
   if (inner->kind == Matcher::Kind::kRepeat || *minimum > *maximum) {
