@@ -63,6 +63,13 @@ TEST(BadPluginTest, TheGoodOneServesInTheOrderOfItsManifest) {
   EXPECT_EQ(worker.Call(1, "{}").json, "");
 }
 
+TEST(BadPluginTest, OneOfALaterMinorServesAndItsLongerStructsAreSteppedThrough) {
+  WorkerHarness worker(RecordOfBad("good_newer"));
+  worker.LetServe();
+  EXPECT_EQ(worker.Call(0, "{}").json, "2");  // the manifest lists bad-two first
+  EXPECT_EQ(worker.Call(1, "{}").json, "1");
+}
+
 class DyingPluginTest : public testing::TestWithParam<const char*> {};
 
 // An exception cannot pass through the loader's C code: it ends the process, as a trap does.
