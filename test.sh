@@ -39,7 +39,7 @@ run_ctest() {
 run_pytest() {
   local name=$1 folder=$2 limit_s=$3
   headline "$name"
-  as_root env REEVE_BUILD="$PWD/$build" PYTHONDONTWRITEBYTECODE=1 timeout --kill-after=30 "$limit_s" \
+  as_root env REEVE_BUILD_DIR="$PWD/$build" PYTHONDONTWRITEBYTECODE=1 timeout --kill-after=30 "$limit_s" \
     "$python" -m pytest -v -p no:cacheprovider --tb=short --junitxml "$results/$name.xml" "$folder"
 }
 

@@ -1,6 +1,6 @@
 """One guest for all VM tests of a session.
 
-AGENT=reeve (the default) takes REEVE_DEB or the package under REEVE_BUILD and installs it in place of qemu-ga.
+AGENT=reeve (the default) takes REEVE_DEB or the package under REEVE_BUILD_DIR and installs it in place of qemu-ga.
 AGENT=qemu-ga leaves Debian's agent in place: what fails then is the test's own mistake.
 REEVE_VM_ACCEL=kvm uses KVM. REEVE_VM_KEEP=1 keeps the folder with the logs."""
 
@@ -15,7 +15,7 @@ import agent
 import guest as guests
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("REEVE_BUILD", ROOT / "build/release"))
+BUILD = pathlib.Path(os.environ.get("REEVE_BUILD_DIR", ROOT / "build/release"))
 AGENT = os.environ.get("AGENT", "reeve")
 
 

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as xml
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("REEVE_BUILD", ROOT / "build/release"))
+BUILD = pathlib.Path(os.environ.get("REEVE_BUILD_DIR", ROOT / "build/release"))
 PROGRAM = BUILD / "tests/sandbox_attack_test"
 # The program looks for its attacker here, by the path that the build had.
 ATTACKER = BUILD / "bin/sandbox_attacker"
