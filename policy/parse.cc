@@ -1,6 +1,7 @@
 #include "policy/parse.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "policy/parse_sections.h"
 #include "policy/yaml_reader.h"
@@ -231,7 +232,7 @@ std::expected<Policy, Diagnostics> Parse(const PolicyText& text, const ProfileTe
   policy->default_origin = default_origin;
   ReadSections(reader, *root, TextOf::kAdministrator, *policy);
   if (!diagnostics.empty()) {
-    std::ranges::stable_sort(diagnostics, {}, [](const Diagnostic& d) { return std::pair(d.line, d.column); });
+    std::ranges::sort(diagnostics, {}, [](const Diagnostic& d) { return std::tie(d.line, d.column, d.message); });
     return std::unexpected(diagnostics);
   }
   OpenGrantedCommands(*policy);
