@@ -11,7 +11,8 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// As much as a unix socket holds: one read takes all that a client has written. Only touched as far as it is used.
+// As much as a unix socket holds: one read takes all that a client has written. Not zeroed: pages that no client
+// needs are never touched.
 constexpr size_t kReadBufferBytes = 256 * 1024;
 // A crowd at one listener must not starve the others.
 constexpr int kMaxAcceptsPerTurn = 16;
@@ -32,7 +33,7 @@ ChannelServer::ChannelServer(EventLoop& loop, Dispatcher& dispatcher, const conf
       limits_(limits),
       open_device_(std::move(open_device)),
       channels_(config.channels.size()),
-      read_buffer_(kReadBufferBytes) {}
+      read_buffer_(std::make_unique_for_overwrite<uint8_t[]>(kReadBufferBytes)) {}
 
 ChannelServer::~ChannelServer() {
   *alive_ = false;
@@ -163,7 +164,7 @@ qga::SessionOptions ChannelServer::OptionsOf(uint32_t channel) const {
 }
 
 void ChannelServer::AddClient(uint32_t channel, transport::Connection connection) {
-  const Client::Parts parts{loop_, dispatcher_, *this, read_buffer_};
+  const Client::Parts parts{loop_, dispatcher_, *this, {read_buffer_.get(), kReadBufferBytes}};
   auto client = std::make_unique<Client>(parts, std::move(connection), channel, config_.channels[channel].name,
                                          OptionsOf(channel));
   const Status started = client->Start();

@@ -75,7 +75,7 @@ class ChannelServer final : public Client::Owner {
   const Limits limits_;
   OpenDevice open_device_;
   std::vector<Channel> channels_;  // as Config::channels
-  std::vector<uint8_t> read_buffer_;
+  std::unique_ptr<uint8_t[]> read_buffer_;
   std::unordered_map<Client*, std::unique_ptr<Client>> clients_;
   bool is_input_stopped_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for timers that outlive this

@@ -99,7 +99,7 @@ bool Client::ReadOnce() {
     TakeEnd();
     return false;
   }
-  session_.TakeInput(Bytes(parts_.read_buffer).first(*count), parts_.loop.Now());
+  session_.TakeInput(Bytes(parts_.read_buffer.first(*count)), parts_.loop.Now());
   return is_serial() || *count == parts_.read_buffer.size();
 }
 

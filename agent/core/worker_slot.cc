@@ -76,13 +76,10 @@ void WorkerSlot::Pump() {
 bool WorkerSlot::SendNext() {
   const uint64_t id = waiting_.front();
   const auto found = calls_.find(id);
-  if (found == calls_.end()) {  // its deadline came while it waited
-    waiting_.pop_front();
-    return true;
-  }
   Status sent = AnnounceCall(id, found->second);
   if (sent) sent = SendCall(id, found->second);
-  if (!sent && (sent.error().code() == Code::kUnavailable || sent.error().code() == Code::kClosed)) return false;
+  const bool is_for_later = !sent && (sent.error().code() == Code::kUnavailable || sent.error().code() == Code::kClosed);
+  if (is_for_later) return false;
   waiting_.pop_front();
   if (!sent) Fail(id, sent.error().message());
   return true;
@@ -106,7 +103,9 @@ Status WorkerSlot::SendCall(uint64_t id, Pending& pending) {
     pending.arguments_again = call.arguments.ToString();
   const wire::RequestHead head{id,           call.command->command_index, call.channel, call.peer_kind,
                                call.peer_number, RemainingMs(pending)};
-  REEVE_TRY(link_->Send(head, std::move(call.arguments)));
+  const Status sent = link_->Send(head, std::move(call.arguments));
+  // A worker that is gone gets no more, and what it got is settled when the warden says how it ended.
+  if (!sent && sent.error().code() != Code::kClosed) return sent;
   pending.phase = Phase::kSent;
   return {};
 }
@@ -163,6 +162,7 @@ void WorkerSlot::OnDeadline(uint64_t id) {
     pending.phase = Phase::kCancelled;
     return SetDue(id, pending, context_.loop.Now() + kCancelGrace);
   }
+  std::erase(waiting_, id);
   Fail(id, name + " was not started: " + DeadlineText(pending.call) + " passed while it waited for " + WorkerName());
   Pump();
 }

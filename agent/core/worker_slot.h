@@ -108,7 +108,7 @@ class WorkerSlot final : public wire::WorkerLink::Events {
   uint32_t worker_ = 0;  // the warden's number of it
   std::unique_ptr<wire::WorkerLink> link_;
   Calls calls_;
-  std::deque<uint64_t> waiting_;  // may name calls that are over
+  std::deque<uint64_t> waiting_;
   DeadlineBook deadlines_;
   uint64_t held_ = 0;
   LogLimiter log_limiter_;
