@@ -1,6 +1,7 @@
 """What all integration tests stand on: Reeve installed into a prefix of this run.
 
-REEVE_BUILD_DIR is the build tree (default build/release). Needs root: Reeve changes to other users and confines itself."""
+REEVE_BUILD_DIR is the build tree (default build/release); REEVE_PREFIX, if set, an installation that is there already.
+Needs root: Reeve changes to other users and confines itself."""
 
 import os
 import pathlib
@@ -21,6 +22,9 @@ def reeve_install():
     """Reeve starts nothing that somebody else than root could have written, so it runs from no checkout."""
     if os.geteuid() != 0:
         pytest.skip("Reeve's warden needs root")
+    if "REEVE_PREFIX" in os.environ:
+        yield pathlib.Path(os.environ["REEVE_PREFIX"])
+        return
     if not (BUILD / "bin/reeved").exists():
         pytest.fail(f"no reeved under {BUILD}: cmake --build {BUILD} --target reeve_product")
     prefix = pathlib.Path(tempfile.mkdtemp(prefix="reeve-install-"))

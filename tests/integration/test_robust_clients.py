@@ -55,7 +55,7 @@ def test_half_request_of_one_is_not_completed_by_the_next(agent):
     with connect(agent) as client:
         client.send(b'{"execute":"guest-pi')
     with connect(agent) as client:
-        client.send(b'ng"}' + PING)
+        client.send(b'ng"}\n' + PING)
         lines = [client.read_line()]
         while lines[-1] != PONG:
             lines.append(client.read_line())
