@@ -74,7 +74,6 @@ Result<int> Serve(const Options& options, const sandbox::InitialSettings& settin
   }
   const UniqueFd lock = REEVE_TRY(TakeRunDirectory(options.run_directory));
   Compiled compiled = REEVE_TRY(CompileConfiguration(options, layout, activated_count));
-  for (const std::string& warning : compiled.config.warnings) LogWarning(warning);
   std::vector<UniqueFd> listeners = REEVE_TRY(MakeListeners(compiled.config.channels, activated_count));
 
   MonotonicClock clock;

@@ -192,6 +192,7 @@ void RunningPrograms::ForgetEmptyGroups() {
 }
 
 Granted<void> RunningPrograms::Signal(uint32_t owner, uint64_t program, int signal) {
+  ForgetEmptyGroups();
   for (auto* programs : {&programs_, &leftovers_}) {
     const auto found = programs->find(program);
     if (found == programs->end() || found->second.owner != owner) continue;

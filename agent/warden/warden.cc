@@ -275,6 +275,7 @@ Status Warden::ForkWorker(Worker& worker, PreparedFiles files) {
   UniqueFd log_pipe;
   UniqueFd control = REEVE_TRY(SetUpWorker(setup_.config, worker, std::move(files), setup, log_pipe));
   worker.fds = PlannedFds(setup);
+  std::erase(worker.fds, sandbox::kPolicyFd);  // read and closed before it says that it is confined
   Child child = REEVE_TRY(StartConfined(loop_, setup));
   worker.pid = child.pid;
   REEVE_TRY(reaper_.Watch(std::move(child), [this, id = worker.id](int wait_status) { WorkerEnded(id, wait_status); }));
