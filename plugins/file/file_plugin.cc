@@ -39,6 +39,10 @@ std::string WhyNotOpened(const std::string& path, const plugin::Refusal& refusal
   return refusal.text;
 }
 
+std::string FailedToOpen(const std::string& path, const std::string& mode, const std::string& why) {
+  return "failed to open file '" + path + "' (mode: '" + mode + "'): " + why;
+}
+
 // qemu-ga's first schema had whence as a number; the names came later (GuestFileWhence).
 Result<int> WhenceOf(const plugin::JsonValue& whence) {
   if (whence.is_string()) {
@@ -73,11 +77,15 @@ void FilePlugin::Open(const Request& request, Reply& reply) {
   const std::optional<OpenMode> parsed = ParseOpenMode(mode);
   if (!parsed) return reply.Fail(REEVE_ERROR_ARGUMENT, "invalid file open mode '" + mode + "'");
   if (const Status room = handles_->CheckRoom(); !room) return Answer(reply, room.error());
+  // Neither is a path to the kernel, so the agent is not asked.
+  if (path.empty() || path.contains('\0')) {
+    return reply.Fail(REEVE_ERROR_ARGUMENT,
+                      FailedToOpen(path, mode, ErrnoText(path.empty() ? ENOENT : EINVAL)));
+  }
   const uint64_t id = request.id;
   const int32_t asked = agent().Open(id, path, parsed->access, parsed->flags,
                                      [this, id](const plugin::Opened& opened) { FinishOpen(id, opened); });
-  if (asked != REEVE_OK)
-    return reply.Fail(asked, "failed to open file '" + path + "': the agent cannot be asked");
+  if (asked != REEVE_OK) return reply.Fail(asked, FailedToOpen(path, mode, "the agent cannot be asked"));
   pending_opens_.emplace(id, PendingOpen{std::move(reply), request.channel,
                                          (parsed->flags & REEVE_OPEN_APPEND) != 0, path, mode});
 }
@@ -89,9 +97,9 @@ void FilePlugin::FinishOpen(uint64_t request_id, const plugin::Opened& opened) {
   if (extracted.empty()) return;
   PendingOpen& pending = extracted.mapped();
   if (!file.fd) {
-    return pending.reply.Fail(opened.refusal.error_number == EACCES ? REEVE_ERROR_DENIED : REEVE_ERROR_FAILED,
-                              "failed to open file '" + pending.path + "' (mode: '" + pending.mode +
-                                  "'): " + WhyNotOpened(pending.path, opened.refusal));
+    const plugin::Refusal& refusal = opened.refusal;
+    return pending.reply.Fail(refusal.error_number == EACCES ? REEVE_ERROR_DENIED : REEVE_ERROR_FAILED,
+                              FailedToOpen(pending.path, pending.mode, WhyNotOpened(pending.path, refusal)));
   }
   file.appends = pending.appends;
   const Result<int64_t> handle = handles_->Add(pending.channel, std::move(file));

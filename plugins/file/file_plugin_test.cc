@@ -125,6 +125,12 @@ TEST_F(FilePluginTest, OpenErrorHasTheHostsFrame) {
             "failed to open file '" + directory_ + "/none' (mode: 'rb'): No such file or directory");
 }
 
+TEST_F(FilePluginTest, WhatIsNoPathIsNotAskedFor) {
+  EXPECT_EQ(OpenAnswer("", "r").text, "failed to open file '' (mode: 'r'): No such file or directory");
+  EXPECT_THAT(OpenAnswer("/etc/passwd\\u0000.txt", "r").text, HasSubstr("(mode: 'r'): Invalid argument"));
+  EXPECT_TRUE(agent_.opens().empty());
+}
+
 TEST_F(FilePluginTest, PolicysReasonStandsInPlaceOfTheErrno) {
   agent_.RefuseOpens(EACCES, "/etc/shadow: Permission denied (policy rule 'logs' in p.yaml:3)");
   const Answer answer = OpenAnswer("/etc/shadow", "r");
