@@ -1,3 +1,4 @@
+#include <signal.h>
 #include <unistd.h>
 
 #include "agent/sandbox/confine_child.h"
@@ -20,6 +21,8 @@ Status RunSteps(Worker& worker) {
 
 int Run() {
   SetLogProcess("reeve-worker");
+  // A program that reads no more of its input, a pipe under a file handle: an error of that write, not the worker's end.
+  ::signal(SIGPIPE, SIG_IGN);
   SetLogLevel(Severity::kInfo);  // the core and the warden choose further
   // Never destroyed, and the process left by _exit: destructors and exit handlers of a plugin's object do not run.
   auto* worker = new Worker({UniqueFd(sandbox::kControlFd), UniqueFd(sandbox::kRingInFd), UniqueFd(sandbox::kRingOutFd),
