@@ -125,7 +125,7 @@ int ExecuteFirst(const std::vector<std::string>& candidates, const std::vector<s
   for (const std::string& path : candidates) {
     const int error_number = Execute(path, argv, environment);
     if (!MayBeElsewhere(error_number)) return error_number;
-    if (error_number == EACCES) result = EACCES;  // wins over "not found" (execvp(3))
+    if (result != EACCES) result = error_number;  // EACCES wins over "not found" (execvp(3))
   }
   return result;
 }
