@@ -1,5 +1,4 @@
-#ifndef REEVE_TESTS_ABI_BAD_PLUGIN_H
-#define REEVE_TESTS_ABI_BAD_PLUGIN_H
+#pragma once
 
 /* A good plugin, of which each bad_*.c changes one thing: it defines BAD_... and includes this file. */
 
@@ -96,5 +95,3 @@ int32_t reeve_plugin_query(const reeve_agent *agent, const reeve_descriptor **ou
   BAD_QUERY_BODY
   return REEVE_OK;
 }
-
-#endif
