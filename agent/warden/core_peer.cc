@@ -39,8 +39,10 @@ Status CorePeer::Take(const wire::Packet& packet) {
 
 Status CorePeer::TakeHello(const wire::Packet& packet) {
   const auto hello = REEVE_TRY(packet.Read<wire::Hello>());
-  if (std::memcmp(hello.build_id, wire::BuildId(), sizeof hello.build_id) != 0)
-    return Malformed("it is of another build than the warden: the package was changed, restart the service");
+  if (std::memcmp(hello.build_id, wire::BuildId(), sizeof hello.build_id) != 0) {
+    services_.OnOtherBuild();
+    return Malformed("it is of another build than the warden");
+  }
   REEVE_TRY(services_.CheckCore());
   is_serving_ = true;
   peer_.Send(wire::Type::kServe);

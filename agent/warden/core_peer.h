@@ -16,6 +16,8 @@ class CoreServices {
   // Looks at the process from outside, after its run sandbox stands.
   virtual Status CheckCore() = 0;
   virtual void OnCoreServing() = 0;
+  // It is of another build than this process: the package was changed under the service. It is ended too.
+  virtual void OnOtherBuild() = 0;
   // It broke the protocol, failed its check or closed its socket; the last call. The CorePeer is not to be
   // destroyed within.
   virtual void OnCoreLost(const std::string& why) = 0;

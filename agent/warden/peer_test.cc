@@ -82,6 +82,7 @@ class FakeWorkerServices : public WorkerServices {
     events.push_back(stage == sandbox::Stage::kLoad ? "check load" : "check run");
     return check;
   }
+  void OnOtherBuild() override { events.push_back("other build"); }
   void OnWorkerReady(uint32_t) override { events.push_back("ready"); }
   void OnWorkerLost(uint32_t worker, const std::string& why) override {
     events.push_back("lost " + std::to_string(worker));
@@ -181,6 +182,7 @@ TEST_F(WorkerPeerTest, AnotherBuildEndsIt) {
   hello.build_id[0] ^= 1;
   worker_.Say(Type::kHello, hello);
   ExpectLost("another build");
+  EXPECT_THAT(services_.events, ElementsAre("other build", "lost 3"));
 }
 
 TEST_F(WorkerPeerTest, EachMessageOutOfTurnEndsIt) {
@@ -376,6 +378,7 @@ TEST_F(WorkerPeerTest, AnUnknownSignalEndsIt) {
 class FakeCoreServices : public CoreServices {
  public:
   Status CheckCore() override { return check; }
+  void OnOtherBuild() override { events.push_back("other build"); }
   void OnCoreServing() override { events.push_back("serving"); }
   void OnCoreLost(const std::string& why) override { why_lost = why; }
   Status StartWorker(uint32_t plugin) override { return events.push_back("start " + std::to_string(plugin)), Status(); }

@@ -26,6 +26,10 @@ constexpr std::chrono::milliseconds kKillPatience{500};
 // A core or log process whose files cannot be had is tried again after this.
 constexpr std::chrono::seconds kRetryDelay{1};
 
+// The log process stands confined within their product, or it is ended.
+constexpr std::chrono::milliseconds kLogCheckDelay{500};
+constexpr int kLogChecks = 20;
+
 static_assert(wire::kFirstListenerFd == sandbox::kFirstExtraFd, "one number, said in two rooms");
 
 std::string Named(const char* what, const std::string& why) { return std::string(what) + ": " + why; }
@@ -118,6 +122,18 @@ void Warden::OnCoreServing() {
   NotifyServiceManager(setup_.notify_socket, "READY=1");
 }
 
+void Warden::OnOtherBuild() {
+  if (std::exchange(is_outdated_, true)) return;
+  LogError("the package was changed: the service ends, to be started anew, when no program runs");
+  EndWhenIdle();
+}
+
+void Warden::EndWhenIdle() {
+  if (!has_served_) exit_code_ = 1;
+  if (broker_->programs().running() == 0) return BeginStop();
+  loop_.After(kRetryDelay, [this] { EndWhenIdle(); });
+}
+
 void Warden::OnCoreLost(const std::string& why) {
   // Its own end is told by the reaper.
   if (reaper_.IsRunning(core_.pid) && !is_stopping_) LogError(Named("the core is ended", why));
@@ -184,7 +200,20 @@ Status Warden::StartLog(PreparedFiles files) {
   Child child = REEVE_TRY(StartConfined(loop_, setup));
   log_pid_ = child.pid;
   if (!setup_.config.log.log_file.empty()) SetLogSink(log_channel_.get());
+  CheckLog(log_pid_, kLogChecks);
   return reaper_.Watch(std::move(child), [this](int wait_status) { LogEnded(wait_status); });
+}
+
+void Warden::CheckLog(pid_t pid, int attempts_left) {
+  loop_.After(kLogCheckDelay, [this, pid, attempts_left] {
+    if (log_pid_ != pid) return;
+    const auto expected = sandbox::Expect(setup_.config.log_process, sandbox::Stage::kRun, {});
+    const Status checked = expected ? sandbox::CheckProcess(pid, *expected) : Status(Fail(expected.error()));
+    if (checked) return;
+    if (attempts_left > 1) return CheckLog(pid, attempts_left - 1);
+    LogError(Named("reeve-log is ended", checked.error().message()));
+    reaper_.Signal(pid, SIGKILL);
+  });
 }
 
 void Warden::LogEnded(int wait_status) {

@@ -59,6 +59,9 @@ class Warden final : public CoreServices, public WorkerServices {
   void CoreEnded(int wait_status);
   Status CheckCore() override;
   void OnCoreServing() override;
+  // Both peers': ends this process as soon as no program runs, so that the service manager starts the new one.
+  void OnOtherBuild() override;
+  void EndWhenIdle();
   void OnCoreLost(const std::string& why) override;
 
   // The log process.
@@ -66,6 +69,8 @@ class Warden final : public CoreServices, public WorkerServices {
   Status StartLog(PreparedFiles files);
   void LogEnded(int wait_status);
   bool WantsLog() const;
+  // It says no hello: looked at until it stands as planned, and ended when it never does.
+  void CheckLog(pid_t pid, int attempts_left);
 
   // What the core asks.
   Status StartWorker(uint32_t plugin) override;
@@ -124,6 +129,7 @@ class Warden final : public CoreServices, public WorkerServices {
   std::unique_ptr<wire::LogChannel> log_channel_;
   uint32_t last_worker_ = 0;
   std::map<uint32_t, std::unique_ptr<Worker>> workers_;
+  bool is_outdated_ = false;  // by a package that was installed since
   bool is_stopping_ = false;
   int exit_code_ = 0;
 };

@@ -92,8 +92,10 @@ Status WorkerPeer::Take(wire::Packet packet) {
 
 Status WorkerPeer::TakeHello(const wire::Packet& packet) {
   const auto hello = REEVE_TRY(packet.Read<wire::Hello>());
-  if (std::memcmp(hello.build_id, wire::BuildId(), sizeof hello.build_id) != 0)
-    return Malformed("it is of another build than the warden: the package was changed, restart the service");
+  if (std::memcmp(hello.build_id, wire::BuildId(), sizeof hello.build_id) != 0) {
+    services_.OnOtherBuild();
+    return Malformed("it is of another build than the warden");
+  }
   state_ = State::kGreeted;
   return {};
 }

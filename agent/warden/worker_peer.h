@@ -45,6 +45,8 @@ class WorkerServices {
   virtual ~WorkerServices() = default;
   // Looks at the process from outside; a failure ends the worker.
   virtual Status CheckWorker(uint32_t worker, sandbox::Stage stage) = 0;
+  // It is of another build than this process: the package was changed under the service. It is ended too.
+  virtual void OnOtherBuild() = 0;
   // It is checked, loaded and checked again: it may serve.
   virtual void OnWorkerReady(uint32_t worker) = 0;
   // It broke the protocol, failed a check or closed its socket; the last call. The WorkerPeer is not
