@@ -46,7 +46,7 @@ stop() {
 
 name_what_is_left() {
   local left
-  left=$(find /proc -maxdepth 2 -name exe -lname "$folder/*" 2>/dev/null)
+  left=$(find /proc -maxdepth 2 -name exe -lname "$folder/*" 2>/dev/null || true)
   [ -z "$left" ] || { echo "run.sh: still running: $left" >&2; exit 1; }
 }
 

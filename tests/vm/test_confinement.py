@@ -101,6 +101,7 @@ exec:
   rules:
     daemoniser:
       run: /usr/local/bin/daemoniser
+      as: nobody
       confine: service
       timeout: 5s
       reason: shows that nothing outlives its deadline
