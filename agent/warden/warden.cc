@@ -358,7 +358,7 @@ void Warden::FailWorker(uint32_t id, const std::string& why) {
 
 void Warden::TellEnd(Worker& worker, int wait_status, const std::string& why) {
   if (std::exchange(worker.is_end_told, true)) return;
-  LogWarning(Named((worker.name + " has ended").c_str(), why));
+  Log(is_stopping_ ? Severity::kInfo : Severity::kWarning, Named((worker.name + " has ended").c_str(), why));
   if (!core_.peer) return;
   const std::string text = why.substr(0, wire::kMaxTextBytes);
   const uint32_t id = worker.is_ready ? worker.id : 0;
