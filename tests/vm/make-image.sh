@@ -75,7 +75,7 @@ fill_repository() {
   local repository=/var/lib/reeve-test-repository
   mkdir -p "$root$repository/partial"
   # shellcheck disable=SC2046
-  in_root apt-get install -y -q --no-install-recommends --download-only \
+  in_root apt-get install -y -q --no-install-recommends --download-only --reinstall \
     -o Dir::Cache::archives="$repository" -o APT::Keep-Downloaded-Packages=true $(listed "$here/guest/repository")
   rm -rf "$root$repository/partial" "$root$repository/lock"
   (cd "$root$repository" && dpkg-scanpackages --multiversion . /dev/null >Packages 2>/dev/null)
