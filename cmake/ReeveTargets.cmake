@@ -4,7 +4,8 @@
 #   reeve_executable(NAME SOURCES ... [DEPENDS ...] [LIBRARIES ...] [STATIC_RUNTIME] [INSTALL bin|sbin|libexec])
 #   reeve_test(NAME SOURCES ... [DEPENDS ...] [LIBRARIES ...] [LABEL unit] [ONE_RUN])   GoogleTest; ONE_RUN: one ctest
 #                                                                     test for the whole program, where its start is dear
-#   reeve_plugin(NAME MANIFEST FILE SOURCES ... [DEPENDS ...] [LIBRARIES ...])
+#   reeve_plugin(NAME MANIFEST FILE SOURCES ... [DEPENDS ...] [LIBRARIES ...] [EXAMPLE])   an example is installed only by
+#                                                                                     cmake --install --component examples
 #   reeve_fuzzer(NAME SOURCES ... [DEPENDS ...] [LIBRARIES ...])      built only under the fuzz preset
 #
 # DEPENDS names rooms of ours, LIBRARIES what stands outside.
@@ -125,7 +126,7 @@ endfunction()
 # A plugin is one shared object with one exported function (plugin-api/reeve-plugin.map) and its manifest beside it.
 # Its table of commands, NAME_commands.h, is made from the manifest (plugin-api/MANIFEST.md).
 function(reeve_plugin name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "MANIFEST" "SOURCES;DEPENDS;LIBRARIES")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "EXAMPLE" "MANIFEST" "SOURCES;DEPENDS;LIBRARIES")
   add_library(${name}-plugin MODULE ${arg_SOURCES})
   _reeve_link(${name}-plugin PRIVATE DEPENDS ${arg_DEPENDS} LIBRARIES ${arg_LIBRARIES} reeve_plugin_api)
   reeve_manifest_table(${name}-plugin ${arg_MANIFEST})
@@ -134,8 +135,12 @@ function(reeve_plugin name)
   set_target_properties(${name}-plugin PROPERTIES
     PREFIX "" OUTPUT_NAME ${name} LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/plugins)
   configure_file(${arg_MANIFEST} ${CMAKE_BINARY_DIR}/plugins/${name}.plugin.yaml COPYONLY)
-  install(TARGETS ${name}-plugin LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/reeve/plugins)
-  install(FILES ${arg_MANIFEST} DESTINATION ${CMAKE_INSTALL_LIBDIR}/reeve/plugins)
+  set(component "")
+  if(arg_EXAMPLE)
+    set(component COMPONENT examples EXCLUDE_FROM_ALL)
+  endif()
+  install(TARGETS ${name}-plugin LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/reeve/plugins ${component})
+  install(FILES ${arg_MANIFEST} DESTINATION ${CMAKE_INSTALL_LIBDIR}/reeve/plugins ${component})
   add_dependencies(reeve_product ${name}-plugin)
 endfunction()
 

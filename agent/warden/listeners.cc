@@ -17,7 +17,7 @@ namespace {
 
 constexpr int kFirstActivatedFd = 3;  // sd_listen_fds(3)
 // Clients that connect in the time that a core needs to come back.
-constexpr int kBacklog = 16;
+constexpr int kBacklog = 128;
 
 template <typename Number>
 bool ParseNumber(std::string_view text, Number& number) {

@@ -16,7 +16,7 @@ namespace reeve::exec {
 class ExecPlugin : public plugin::Plugin {
  public:
   // Programs of several channels may be started at once: one on a dead mount takes seconds.
-  static constexpr uint32_t kMaxConcurrency = 8;
+  static constexpr uint32_t kMaxConcurrency = 32;
 
   using Plugin::Plugin;
 

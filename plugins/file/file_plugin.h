@@ -17,7 +17,7 @@ namespace reeve::file {
 class FilePlugin : public plugin::Plugin {
  public:
   // Opens of several channels may wait at once: one on a dead mount takes seconds.
-  static constexpr uint32_t kMaxConcurrency = 8;
+  static constexpr uint32_t kMaxConcurrency = 32;
 
   using Plugin::Plugin;
 
