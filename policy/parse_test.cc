@@ -81,15 +81,20 @@ TEST(PolicyParseTest, ManyBracketsAreRefusedAtOnce) {
   EXPECT_EQ(Lines(closed.error()), "p.yaml:1:22: nested deeper than 16 levels\n");
 }
 
-TEST(PolicyParseTest, EveryExampleOfTheReferenceIsGood) {
-  const std::vector<std::string> parts = Split(ReadSource("policy/REFERENCE.md"), "```");
+TEST(PolicyParseTest, EveryExampleOfThePagesIsAPolicy) {
   size_t examples = 0;
-  for (const std::string& part : parts) {
-    if (!part.starts_with("yaml\n")) continue;
-    examples++;
-    MustParse(part.substr(5));
+  for (const char* page : {"policy/REFERENCE.md", "README.md"}) {
+    for (const std::string& part : Split(ReadSource(page), "```")) {
+      if (!part.starts_with("yaml\n")) continue;
+      examples++;
+      MustParse(part.substr(5));
+    }
   }
-  EXPECT_GE(examples, 7u);
+  EXPECT_GE(examples, 8u);
+}
+
+TEST(PolicyParseTest, WhatIsShippedIsAPolicy) {
+  for (const char* file : {"packaging/policy.yaml", "examples/run-policy.yaml"}) MustParse(ReadSource(file));
 }
 
 TEST(PolicyParseTest, WithoutProfileItIsStandard) {
