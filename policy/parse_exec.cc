@@ -158,6 +158,7 @@ void ReadRuleKeys(SchemaReader& reader, const YamlNode& node, ProgramRule& rule)
 }
 
 void ReadRule(SchemaReader& reader, const YamlNode& key, const YamlNode& node, Policy& policy) {
+  const size_t errors_before = reader.error_count();
   const MapSchema schema = {{"run", "args", "as", "confine", "timeout", "output", "stdin", "env", "reason"},
                             {"rate", "when", "pin"}};
   if (!reader.CheckMap(node, "rule '" + key.text + "'", schema)) return;
@@ -169,6 +170,10 @@ void ReadRule(SchemaReader& reader, const YamlNode& key, const YamlNode& node, P
   ReadRuleKeys(reader, node, rule);
   const std::string danger = DangerOf(rule);
   if (!danger.empty() && rule.reason.empty()) reader.Error(key, danger + " needs a 'reason'");
+  // The default of both keys; said only of a rule that is right otherwise, which mostly lacks the whole thought.
+  if (reader.error_count() == errors_before && rule.confine == Confinement::kService && rule.as.name == "root") {
+    reader.Error(key, "confine: service needs 'as', a user other than root");
+  }
   policy.programs.push_back(std::move(rule));
 }
 

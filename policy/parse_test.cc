@@ -133,7 +133,7 @@ TEST(PolicyParseTest, MinimalRefusesFreezeAndOpenAllowsEverything) {
   EXPECT_TRUE(decider->File({}, {"relative/file", 7}).is_allowed());
 }
 
-constexpr char kRule[] = "exec: {rules: {t: {run: /bin/true}}}\n";
+constexpr char kRule[] = "exec: {rules: {t: {run: /bin/true, as: nobody}}}\n";
 
 TEST(PolicyParseTest, ARuleOpensItsCommandsUnlessTheyAreDenied) {
   const Policy policy = MustParse(std::string("schema: 1\n") + kRule);
@@ -174,7 +174,7 @@ TEST(PolicyParseTest, ADeniedPluginIsOffWhateverElseIsSaid) {
 
 TEST(PolicyParseTest, ScalarsMeanWhatTheirPlaceSays) {
   const Policy policy = MustParse(
-      "schema: 1\nname: no\nexec: {rules: {off: {run: /bin/x, args: [[{literal: 0777}, {literal: 1e3}, {literal: 'null'}]]}}}\n");
+      "schema: 1\nname: no\nexec: {rules: {off: {run: /bin/x, as: nobody, args: [[{literal: 0777}, {literal: 1e3}, {literal: 'null'}]]}}}\n");
   EXPECT_EQ(policy.name, "no");
   EXPECT_EQ(policy.programs[0].args[0][0].text, "0777");
   EXPECT_EQ(policy.programs[0].args[0][1].text, "1e3");

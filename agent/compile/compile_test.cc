@@ -144,7 +144,7 @@ TEST_F(CompileTest, ALinkLeadsToAFileThatIsCheckedItself) {
   EXPECT_FALSE(Gather(SomeOptions()).has_value());
 }
 
-constexpr char kWithUser[] = "schema: 1\nexec: {rules: {t: {run: /bin/true, as: acme}, gone: {run: /no/such/program}}}\n";
+constexpr char kWithUser[] = "schema: 1\nexec: {rules: {t: {run: /bin/true, as: acme}, gone: {run: /no/such/program, as: root, confine: unconfined, reason: x}}}\n";
 
 TEST_F(CompileTest, UsersBecomeNumbersAndProgramsTheirIdentity) {
   Write("policy.yaml", kWithUser);
