@@ -100,7 +100,9 @@ bool Client::ReadOnce() {
     return false;
   }
   session_.TakeInput(Bytes(parts_.read_buffer.first(*count)), parts_.loop.Now());
-  return is_serial() || *count == parts_.read_buffer.size();
+  // A short read of a stream emptied it, and the loop will tell of more; asking again now would cost each request a call.
+  may_read_ = is_serial() || *count == parts_.read_buffer.size();
+  return may_read_;
 }
 
 void Client::TakeEnd() {
