@@ -37,7 +37,7 @@ Broker::Broker(const config::Config& config, const policy::Decider& decider, Eve
       loop_(loop),
       surroundings_(std::move(surroundings)),
       opens_(loop, reaper, kMaxOpens),
-      programs_(loop, reaper, std::move(surroundings_.groups)) {}
+      programs_(loop, reaper, std::move(surroundings_.groups), surroundings_.group_prefix) {}
 
 policy::Caller Broker::CallerOf(const wire::Announce& what) const {
   return {.channel = config_.channels[what.channel].name,

@@ -30,6 +30,7 @@ class Broker {
     sandbox::InitialSettings settings;
     std::vector<std::string> environment;  // the warden's own, as it was started
     std::optional<sandbox::CgroupTree> groups;
+    std::string group_prefix = "reeve-";   // of the names of the programs' groups
   };
 
   // `config`, `decider`, `loop` and `reaper` are lent.

@@ -1,6 +1,8 @@
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -35,9 +37,21 @@ std::vector<std::string> Environment() {
   return variables;
 }
 
-Broker::Surroundings TakeSurroundings(const sandbox::InitialSettings& settings) {
-  Broker::Surroundings surroundings{.settings = settings, .environment = Environment(), .groups = std::nullopt};
+// By its identity, not its path: other mount namespaces have other directories of the same path.
+Result<std::string> GroupPrefix(const std::string& run_directory) {
+  const UniqueFd directory = REEVE_TRY(sys::Open(run_directory, O_PATH | O_DIRECTORY));
+  const struct stat status = REEVE_TRY(sys::Stat(directory.get()));
+  return "reeve-" + std::to_string(status.st_dev) + "-" + std::to_string(status.st_ino) + "-";
+}
+
+// Whoever used the run directory before is gone, for it is locked; what its programs left behind is ended now.
+Result<Broker::Surroundings> TakeSurroundings(const sandbox::InitialSettings& settings, const std::string& run_directory) {
+  Broker::Surroundings surroundings{.settings = settings,
+                                    .environment = Environment(),
+                                    .groups = std::nullopt,
+                                    .group_prefix = REEVE_TRY(GroupPrefix(run_directory))};
   Result<sandbox::CgroupTree> groups = sandbox::CgroupTree::Find();
+  if (groups) groups->RemoveStaleLeaves(surroundings.group_prefix);
   if (groups) surroundings.groups = std::move(*groups);
   if (!groups) LogWarning("what a program leaves behind cannot be ended with it: " + groups.error().message());
   return surroundings;
@@ -79,11 +93,12 @@ Result<int> Serve(const Options& options, const sandbox::InitialSettings& settin
   MonotonicClock clock;
   EventLoop loop = REEVE_TRY(EventLoop::Create(clock));
   const UniqueFd signals = REEVE_TRY(TakeSignals());
+  Broker::Surroundings surroundings = REEVE_TRY(TakeSurroundings(settings, options.run_directory));
   const std::unique_ptr<Warden> warden =
       REEVE_TRY(Warden::Create(loop, {.config = std::move(compiled.config),
                                       .blob = std::move(compiled.blob),
                                       .listeners = std::move(listeners),
-                                      .surroundings = TakeSurroundings(settings),
+                                      .surroundings = std::move(surroundings),
                                       .binary_directory = layout.binaries,
                                       .notify_socket = EnvironmentVariable("NOTIFY_SOCKET")}));
   REEVE_TRY(loop.Watch(signals.get(), EPOLLIN, [&](uint32_t) { OnSignal(signals.get(), *warden); }));

@@ -5,8 +5,9 @@
 namespace reeve::warden {
 namespace {
 
-// One peer that never stops talking must not keep the others waiting.
-constexpr int kMaxPacketsPerTurn = 64;
+// One peer that never stops talking must not keep the others waiting. More than a socket's buffer holds (some 280 small
+// packets), so that a turn hears everything that was said before it.
+constexpr int kMaxPacketsPerTurn = 512;
 
 }  // namespace
 
@@ -22,19 +23,19 @@ Peer::~Peer() {
 }
 
 Status Peer::Start() {
-  return loop_.Watch(socket_.get(), EPOLLIN, [this](uint32_t) {
-    if (before_read_) before_read_();
-    Drain();
-  });
+  return loop_.Watch(socket_.get(), EPOLLIN, [this](uint32_t) { Drain(); });
 }
 
 void Peer::Drain() {
   for (int i = 0; i < kMaxPacketsPerTurn && !has_ended(); ++i) {
     Result<wire::Packet> packet = wire::Receive(socket_.get());
     if (!packet) {
+      if (packet.error().code() == Code::kClosed) return End("");
       if (packet.error().code() != Code::kUnavailable) End(packet.error().message());
       return;
     }
+    if (before_packet_) before_packet_();
+    if (has_ended()) return;
     if (packet->header.generation != generation_)
       return End("a message of generation " + std::to_string(packet->header.generation));
     if (!packet->fds.empty()) return End("a message with descriptors");

@@ -17,7 +17,8 @@ class Peer {
  public:
   // Fails when the message is malformed or out of turn: that ends the peer.
   using OnPacket = std::function<Status(wire::Packet packet)>;
-  // The Peer is not to be destroyed within.
+  // `why` is empty when the peer just closed its socket: how its process ended says more. The Peer is not to be destroyed
+  // within.
   using OnEnd = std::function<void(const std::string& why)>;
 
   // `loop` is lent. REQUIRES: Start is called before anything else.
@@ -27,8 +28,9 @@ class Peer {
   ~Peer();
 
   Status Start();
-  // Called before the socket is read in the loop's turn: lets the owner look at another socket first (decision M1).
-  void SetBeforeRead(std::function<void()> before_read) { before_read_ = std::move(before_read); }
+  // Called between the receipt of each packet and its delivery: lets the owner hear what somebody else said before the
+  // packet was sent (decision M1). May end the peer; the packet is then dropped.
+  void SetBeforePacket(std::function<void()> before_packet) { before_packet_ = std::move(before_packet); }
   // Takes what has arrived, at most kMaxPacketsPerTurn. May end the peer.
   void Drain();
   void End(const std::string& why);
@@ -51,7 +53,7 @@ class Peer {
   uint64_t generation_;
   OnPacket on_packet_;
   OnEnd on_end_;
-  std::function<void()> before_read_;
+  std::function<void()> before_packet_;
 };
 
 // A message that carries nothing beside its header. Fails with kBadMessage.

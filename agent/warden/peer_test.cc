@@ -485,6 +485,38 @@ TEST_F(CorePeerTest, ARefusedAnnouncementEndsIt) {
   EXPECT_THAT(services_.why_lost, HasSubstr("33 of them"));
 }
 
+// A worker that was just told to serve may have its first request, and ask, before the warden looks at its socket again.
+TEST_F(CorePeerTest, ItIsDrainedBetweenTwoMessagesOfAWorker) {
+  core_.Say(Type::kHello, OurHello());
+  Turn();
+  sys::TwoFds sockets = *sys::SocketPair(SOCK_SEQPACKET);
+  Speaker worker(std::move(sockets.second));
+  struct Quick : FakeWorkerServices {
+    Quick(std::vector<std::string>& list, Speaker& core, Speaker& worker) : shared(list), core_side(core), side(worker) {}
+    void OnWorkerReady(uint32_t) override {
+      core_side.Say(Type::kAnnounce, wire::Announce{}, {}, 8);
+      side.Say(Type::kOpenPath, wire::OpenPath{1, 0, 2, 0}, "/f", 8);
+    }
+    void OpenPath(uint32_t, uint64_t, OpenAsk, OnOpened) override { shared.push_back("open"); }
+    std::vector<std::string>& shared;
+    Speaker& core_side;
+    Speaker& side;
+  } quick(services_.events, core_, worker);
+  WorkerPeer peer(loop_, std::move(sockets.first), kGeneration, 1, {}, quick);
+  REEVE_ASSERT_OK(peer.Start([this] { peer_.Drain(); }));
+  worker.Say(Type::kHello, OurHello());
+  worker.Say(Type::kConfined);
+  worker.Say(Type::kReady, wire::Ready{});
+  Turn();
+  EXPECT_THAT(services_.events, ElementsAre("serving", "announce 8 0 0", "open"));
+}
+
+TEST_F(CorePeerTest, APeerThatJustClosesIsNoReason) {
+  { const Speaker gone = std::move(core_); }
+  Turn();
+  EXPECT_EQ(services_.why_lost, "it closed its socket");
+}
+
 TEST_F(CorePeerTest, ItIsDrainedBeforeAWorkerIsHeard) {
   core_.Say(Type::kHello, OurHello());
   Turn();

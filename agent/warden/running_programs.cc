@@ -41,11 +41,12 @@ struct RunningPrograms::Pipes {
   sys::TwoFds err;  // second: the program's
 };
 
-RunningPrograms::RunningPrograms(EventLoop& loop, Reaper& reaper, std::optional<sandbox::CgroupTree> groups)
+RunningPrograms::RunningPrograms(EventLoop& loop, Reaper& reaper, std::optional<sandbox::CgroupTree> groups,
+                                 const std::string& group_prefix)
     : loop_(loop),
       children_(loop, reaper, kMaxPrograms),
       groups_(std::move(groups)),
-      group_prefix_("reeve-" + std::to_string(::getpid()) + "-") {}
+      group_prefix_(group_prefix + std::to_string(::getpid()) + "-") {}
 
 RunningPrograms::~RunningPrograms() {
   for (auto* programs : {&programs_, &leftovers_})
@@ -204,8 +205,13 @@ Granted<void> RunningPrograms::Signal(uint32_t owner, uint64_t program, int sign
 
 void RunningPrograms::SignalAll(int signal) {
   for (auto& [number, program] : programs_) SignalProgram(program, signal);
-  if (signal != SIGKILL) return;
-  for (auto& [number, program] : leftovers_) SignalProgram(program, signal);
+  if (signal == SIGKILL) KillLeftovers();
+}
+
+bool RunningPrograms::KillLeftovers() {
+  for (auto& [number, program] : leftovers_) SignalProgram(program, SIGKILL);
+  ForgetEmptyGroups();
+  return !leftovers_.empty();
 }
 
 }  // namespace reeve::warden

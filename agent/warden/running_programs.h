@@ -48,8 +48,9 @@ class RunningPrograms {
  public:
   using OnStarted = std::function<void(Granted<StartedProgram>)>;
 
-  // Without `groups` what a program leaves behind in another session cannot be ended.
-  RunningPrograms(EventLoop& loop, Reaper& reaper, std::optional<sandbox::CgroupTree> groups);
+  // Without `groups` what a program leaves behind in another session cannot be ended. `group_prefix` begins the names of
+  // the groups.
+  RunningPrograms(EventLoop& loop, Reaper& reaper, std::optional<sandbox::CgroupTree> groups, const std::string& group_prefix = "reeve-");
   RunningPrograms(const RunningPrograms&) = delete;
   RunningPrograms& operator=(const RunningPrograms&) = delete;
   ~RunningPrograms();
@@ -61,6 +62,8 @@ class RunningPrograms {
   Granted<void> Signal(uint32_t owner, uint64_t program, int signal);
   // To all programs; SIGKILL also to what ended ones left in their control groups.
   void SignalAll(int signal);
+  // SIGKILL to what ended programs left behind. Whether some of it is still there.
+  bool KillLeftovers();
   size_t running() const { return programs_.size(); }
 
  private:

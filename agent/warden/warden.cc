@@ -23,6 +23,8 @@ constexpr size_t kMaxPreparers = 64;
 constexpr size_t kMaxDeviceOpeners = 32;
 // A killed worker that does not end (it sleeps in the kernel) is told to the core as ended after this.
 constexpr std::chrono::milliseconds kKillPatience{500};
+// How often a stopping warden looks whether everything has ended.
+constexpr std::chrono::milliseconds kEndLook{10};
 // A core or log process whose files cannot be had is tried again after this.
 constexpr std::chrono::seconds kRetryDelay{1};
 
@@ -352,7 +354,9 @@ void Warden::FailWorker(uint32_t id, const std::string& why) {
   loop_.Cancel(worker.timer);
   worker.timer = loop_.After(kKillPatience, [this, id] {
     const auto left = workers_.find(id);
-    if (left != workers_.end()) TellEnd(*left->second, 0, left->second->why_ended);
+    if (left == workers_.end()) return;
+    const std::string& known = left->second->why_ended;
+    TellEnd(*left->second, 0, known.empty() ? "it closed its socket" : known);
   });
 }
 
@@ -372,7 +376,6 @@ void Warden::WorkerEnded(uint32_t id, int wait_status) {
   Worker& worker = *ended.mapped();
   loop_.Cancel(worker.timer);
   broker_->ForgetWorker(id);
-  // A closed socket is no reason of its own; how the process ended is.
   const bool is_by_itself = worker.why_ended.empty() || !WIFSIGNALED(wait_status) || WTERMSIG(wait_status) != SIGKILL;
   const std::string how = worker.pid < 0 ? worker.why_ended : EndInWords(wait_status);
   TellEnd(worker, wait_status, is_by_itself ? how : worker.why_ended);
@@ -418,17 +421,15 @@ bool Warden::HaveAllEnded() const {
   return core_.pid < 0 && workers_.empty() && broker_->programs().running() == 0;
 }
 
+// The log has no writer any more and ends by itself.
 void Warden::StopIfAllEnded() {
-  if (!HaveAllEnded()) return;
-  // What ended programs have left behind. The log has no writer any more and ends by itself.
-  broker_->programs().SignalAll(SIGKILL);
-  loop_.Stop();
+  if (HaveAllEnded() && !broker_->programs().KillLeftovers()) loop_.Stop();
 }
 
-// Programs end without a word to this class.
+// Programs and what they left behind end without a word to this class.
 void Warden::AwaitEnds() {
   StopIfAllEnded();
-  if (!HaveAllEnded()) loop_.After(std::chrono::milliseconds(20), [this] { AwaitEnds(); });
+  loop_.After(kEndLook, [this] { AwaitEnds(); });
 }
 
 }  // namespace reeve::warden

@@ -78,8 +78,8 @@ WorkerPeer::WorkerPeer(EventLoop& loop, UniqueFd socket, uint64_t generation, ui
   std::ranges::sort(commands_);
 }
 
-Status WorkerPeer::Start(std::function<void()> before_read) {
-  peer_.SetBeforeRead(std::move(before_read));
+Status WorkerPeer::Start(std::function<void()> before_packet) {
+  peer_.SetBeforePacket(std::move(before_packet));
   return peer_.Start();
 }
 

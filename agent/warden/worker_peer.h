@@ -49,8 +49,8 @@ class WorkerServices {
   virtual void OnOtherBuild() = 0;
   // It is checked, loaded and checked again: it may serve.
   virtual void OnWorkerReady(uint32_t worker) = 0;
-  // It broke the protocol, failed a check or closed its socket; the last call. The WorkerPeer is not
-  // to be destroyed within.
+  // It broke the protocol, failed a check or closed its socket (then `why` is empty); the last call. The WorkerPeer is
+  // not to be destroyed within.
   virtual void OnWorkerLost(uint32_t worker, const std::string& why) = 0;
 
   using OnOpened = std::function<void(Granted<OpenedPath>)>;
@@ -69,7 +69,8 @@ class WorkerPeer {
              WorkerServices& services);
   ~WorkerPeer() { *is_alive_ = false; }
 
-  Status Start(std::function<void()> before_read);
+  // `before_packet`: see Peer::SetBeforePacket.
+  Status Start(std::function<void()> before_packet);
   // Asks it to end: what it holds is answered first.
   void SendStopping() { peer_.Send(wire::Type::kStopping); }
 
