@@ -36,7 +36,10 @@ WorkerSlot::WorkerSlot(const SlotContext& context, uint32_t plugin_index, const 
       plugin_(plugin),
       deadlines_(context.loop, [this](uint64_t id) { OnDeadline(id); }) {}
 
-WorkerSlot::~WorkerSlot() { context_.loop.Cancel(idle_timer_); }
+WorkerSlot::~WorkerSlot() {
+  context_.loop.Cancel(idle_timer_);
+  context_.loop.Cancel(end_timer_);
+}
 
 // ---- calls ----
 
@@ -193,15 +196,25 @@ void WorkerSlot::StopWorker() {
 }
 
 void WorkerSlot::OnLinkClosed(const Error& error) {
-  if (error.code() == Code::kBadMessage) LogError(WorkerName() + " broke the protocol and is stopped: " + error.message());
   // What it held is answered when the warden says how it ended.
-  StopWorker();
+  if (error.code() == Code::kBadMessage) {
+    LogError(WorkerName() + " broke the protocol and is stopped: " + error.message());
+    return StopWorker();
+  }
+  link_.reset();
+  if (state_ != State::kServing) return;
+  state_ = State::kStopping;
+  end_timer_ = context_.loop.After(kEndPatience, [this] {
+    end_timer_ = 0;
+    context_.warden.StopWorker(worker_);
+  });
 }
 
 void WorkerSlot::OnEnded(const wire::WorkerEnded& ended, std::string_view why) {
   const bool was_never_started = ended.worker == 0;
   if (!was_never_started && ended.worker != worker_) return;
   const std::string text = why.empty() ? EndText(ended.exit_status) : std::string(why);
+  context_.loop.Cancel(std::exchange(end_timer_, 0));
   link_.reset();
   state_ = State::kStopped;
   // What the freezer held is still frozen: only its next worker, which reads the list of it, can say otherwise.

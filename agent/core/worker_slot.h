@@ -23,6 +23,8 @@ namespace reeve::core {
 inline constexpr size_t kMaxWaitingForWorker = 256;
 // From the cancellation at the deadline to the worker's end.
 inline constexpr std::chrono::milliseconds kCancelGrace{500};
+// A worker that closed its socket has so long to end by itself, and the warden to say how it did.
+inline constexpr std::chrono::milliseconds kEndPatience{200};
 
 // What all slots share. Lent for their life.
 struct SlotContext {
@@ -114,6 +116,7 @@ class WorkerSlot final : public wire::WorkerLink::Events {
   LogLimiter log_limiter_;
   RunningTime last_active_{0};
   EventLoop::TimerId idle_timer_ = 0;
+  EventLoop::TimerId end_timer_ = 0;
 };
 
 // "killed by signal 9", "exited with status 1": what a wait status says.
