@@ -83,6 +83,7 @@ class AttackTest : public testing::TestWithParam<Attempt> {
  protected:
   void SetUp() override {
     if (::geteuid() != 0) GTEST_SKIP() << "confining a process needs root";
+    Records();  // listens before anything is killed
   }
 };
 

@@ -328,8 +328,12 @@ bool DiesWithItsParent(const policy::SandboxProfile& profile) {
   }
   pid_t child = -1;
   (void)!::read(pipe.first.get(), &child, sizeof child);
+  if (child <= 0) return false;
+  // Its channel closes a moment before the parent counts as dead. Stopped, it cannot end by itself in between.
+  ::kill(child, SIGSTOP);
   ::kill(parent, SIGKILL);
   ::waitpid(parent, nullptr, 0);
+  ::kill(child, SIGCONT);
   int status = 0;
   ::waitpid(child, &status, 0);  // as its subreaper
   return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;

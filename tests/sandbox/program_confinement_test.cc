@@ -110,6 +110,7 @@ TEST_F(ServiceProgramTest, RefusesAStateDirectoryThatIsNotThere) {
 
 TEST(UnconfinedProgramTest, GetsBackWhatTheServiceManagerGave) {
   const mode_t mask = ::umask(022);
+  const auto old_handler = ::signal(SIGPIPE, SIG_DFL);  // systemd starts services with it ignored
   const UnconfinedProgram program{InitialSettings::Take().value()};
   ::umask(0077);
   rlimit files{};
@@ -117,7 +118,7 @@ TEST(UnconfinedProgramTest, GetsBackWhatTheServiceManagerGave) {
   const rlimit before = files;
   files.rlim_cur = 64;
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &files), 0);
-  const auto old_handler = ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGPIPE, SIG_IGN);
   sigset_t blocked;
   ::sigemptyset(&blocked);
   ::sigaddset(&blocked, SIGCHLD);
