@@ -38,7 +38,8 @@ class CorePeer {
   Status Start() { return peer_.Start(); }
   // Takes what the core has said so far, before a worker is listened to. May end the core.
   void Drain() { peer_.Drain(); }
-  bool is_serving() const { return is_serving_; }
+  // Its process has ended.
+  void Close() { peer_.Close(); }
 
   template <typename Payload>
   void Send(wire::Type type, const Payload& payload, std::string_view tail = {}, std::span<const int> fds = {}) {

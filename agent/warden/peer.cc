@@ -18,9 +18,7 @@ Peer::Peer(EventLoop& loop, UniqueFd socket, uint64_t generation, OnPacket on_pa
       on_packet_(std::move(on_packet)),
       on_end_(std::move(on_end)) {}
 
-Peer::~Peer() {
-  if (socket_) loop_.Forget(socket_.get());
-}
+Peer::~Peer() { Close(); }
 
 Status Peer::Start() {
   return loop_.Watch(socket_.get(), EPOLLIN, [this](uint32_t) { Drain(); });
@@ -45,10 +43,15 @@ void Peer::Drain() {
   }
 }
 
-void Peer::End(const std::string& why) {
+void Peer::Close() {
   if (has_ended()) return;
   loop_.Forget(socket_.get());
   socket_.Reset();
+}
+
+void Peer::End(const std::string& why) {
+  if (has_ended()) return;
+  Close();
   on_end_(why);
 }
 

@@ -34,6 +34,8 @@ class Peer {
   // Takes what has arrived, at most kMaxPacketsPerTurn. May end the peer.
   void Drain();
   void End(const std::string& why);
+  // Ends it without a word: the process behind it is gone, and nobody may speak in its name any more.
+  void Close();
   bool has_ended() const { return !socket_; }
 
   // A peer that does not read its socket ends.

@@ -174,7 +174,7 @@ TEST_F(WorkerPeerTest, NamesThatAreCountedWronglyEndIt) {
   worker_.Say(Type::kConfined);
   Turn();
   SayReady(std::string("a\0b\0", 4), 3);
-  ExpectLost("counts its names wrongly");
+  ExpectLost("counts its words wrongly");
 }
 
 TEST_F(WorkerPeerTest, AnotherBuildEndsIt) {
@@ -364,6 +364,26 @@ TEST_F(WorkerPeerTest, EndlessWordsEndIt) {
     Turn();
   }
   ExpectLost("too long");
+}
+
+TEST_F(WorkerPeerTest, WordsAreCountedBeforeTheyAreMade) {
+  BecomeServing();
+  const std::string nothing_but_ends(60000, '\0');
+  for (int i = 0; i < 30; ++i) {
+    SayWords(nothing_but_ends);
+    Turn();
+  }
+  worker_.Say(Type::kRunProgram, wire::RunProgram{.argument_count = 2, .total_bytes = 30 * 60000}, {}, 9);
+  ExpectLost("counts its words wrongly");
+}
+
+TEST_F(WorkerPeerTest, NobodySpeaksForAProcessThatHasEnded) {
+  BecomeServing();
+  SayOpen(1, 0);
+  peer_.Close();
+  Turn();
+  EXPECT_TRUE(services_.opens.empty());
+  EXPECT_TRUE(services_.events.empty());
 }
 
 TEST_F(WorkerPeerTest, AnUnknownSignalEndsIt) {

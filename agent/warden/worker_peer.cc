@@ -19,14 +19,15 @@ constexpr int kLastSignal = SIGSYS;
 
 std::unexpected<Error> Malformed(const std::string& what) { return Fail(Code::kBadMessage, what); }
 
-// `text` as words, each ended by NUL.
-std::vector<std::string> SplitWords(std::string_view text) {
+// `text` as `count` words, each ended by NUL. Counted first: a text of nothing but NULs would become many times its size.
+Result<std::vector<std::string>> SplitWords(std::string_view text, uint64_t count) {
+  const bool is_whole = text.empty() || text.back() == '\0';
+  if (!is_whole || static_cast<uint64_t>(std::ranges::count(text, '\0')) != count)
+    return Malformed("it counts its words wrongly");
   std::vector<std::string> words;
-  while (!text.empty()) {
-    const size_t end = text.find('\0');
-    if (end == std::string_view::npos) return {};
+  for (size_t end = 0; !text.empty(); text.remove_prefix(end + 1)) {
+    end = text.find('\0');
     words.emplace_back(text.substr(0, end));
-    text.remove_prefix(end + 1);
   }
   return words;
 }
@@ -112,8 +113,7 @@ Status WorkerPeer::TakeReady(const wire::Packet& packet) {
   Bytes tail;
   const auto ready = REEVE_TRY(packet.Read<wire::Ready>(&tail));
   if (ready.names_bytes != tail.size()) return Malformed("its names are cut");
-  std::vector<std::string> names = SplitWords(AsText(tail));
-  if (names.size() != ready.command_count) return Malformed("it counts its names wrongly");
+  std::vector<std::string> names = REEVE_TRY(SplitWords(AsText(tail), ready.command_count));
   std::ranges::sort(names);
   if (names != commands_) return Malformed("its commands are not those of its manifest");
   REEVE_TRY(services_.CheckWorker(worker_, sandbox::Stage::kRun));
@@ -167,8 +167,7 @@ Status WorkerPeer::TakeRunProgram(const wire::Packet& packet) {
   if (run.has_environment > 1) return Malformed("an unknown environment");
   const uint64_t count = uint64_t{run.argument_count} + run.environment_count;
   if (run.argument_count == 0 || count > wire::kMaxWords) return Malformed("too few or too many words");
-  const std::vector<std::string> words = SplitWords(std::exchange(words_, {}));
-  if (words.size() != count) return Malformed("it counts its words wrongly");
+  const std::vector<std::string> words = REEVE_TRY(SplitWords(std::exchange(words_, {}), count));
   REEVE_TRY(BeginAsk(request_id));
   const auto first_variable = words.begin() + run.argument_count;
   ProgramAsk ask{.argv = {words.begin(), first_variable},

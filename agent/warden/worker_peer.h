@@ -71,6 +71,8 @@ class WorkerPeer {
 
   // `before_packet`: see Peer::SetBeforePacket.
   Status Start(std::function<void()> before_packet);
+  // Its process has ended.
+  void Close() { peer_.Close(); }
   // Asks it to end: what it holds is answered first.
   void SendStopping() { peer_.Send(wire::Type::kStopping); }
 
