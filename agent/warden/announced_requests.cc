@@ -29,11 +29,11 @@ Status AnnouncedRequests::Announce(uint64_t request_id, const wire::Announce& wh
 
 void AnnouncedRequests::Retract(uint32_t worker, uint64_t request_id) { requests_.erase({worker, request_id}); }
 
-Result<AnnouncedRequest> AnnouncedRequests::Find(uint32_t worker, uint64_t request_id, RunningTime now) const {
-  const auto found = requests_.find({worker, request_id});
-  if (found == requests_.end()) return Fail(Code::kNotFound, Named(request_id) + " was not announced, or is answered");
-  if (HasExpired(found->second, now)) return Fail(Code::kTimedOut, Named(request_id) + " is past its deadline");
-  return found->second;
+Result<AnnouncedRequest> AnnouncedRequests::Take(uint32_t worker, uint64_t request_id, RunningTime now) {
+  const auto found = requests_.extract({worker, request_id});
+  if (found.empty()) return Fail(Code::kNotFound, Named(request_id) + " was not announced, has asked, or is answered");
+  if (HasExpired(found.mapped(), now)) return Fail(Code::kTimedOut, Named(request_id) + " is past its deadline");
+  return found.mapped();
 }
 
 void AnnouncedRequests::ForgetWorker(uint32_t worker) {

@@ -27,10 +27,10 @@ class AnnouncedRequests {
   Status Announce(uint64_t request_id, const wire::Announce& what, uint32_t deadline_ms, RunningTime now);
   // No error when it is not there: it may have expired and made room.
   void Retract(uint32_t worker, uint64_t request_id);
-  // Fails with kNotFound when it was never announced or is answered, with kTimedOut when it has expired.
-  Result<AnnouncedRequest> Find(uint32_t worker, uint64_t request_id, RunningTime now) const;
+  // Uses it up: one announcement is one ask. Fails with kNotFound when it was never announced, is used or is answered, with
+  // kTimedOut when it has expired.
+  Result<AnnouncedRequest> Take(uint32_t worker, uint64_t request_id, RunningTime now);
   void ForgetWorker(uint32_t worker);
-  void Clear() { requests_.clear(); }
   size_t size() const { return requests_.size(); }
 
  private:

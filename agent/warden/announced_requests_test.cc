@@ -13,47 +13,55 @@ wire::Announce OfWorker(uint32_t worker, uint32_t channel = 0) { return {.worker
 TEST(AnnouncedRequestsTest, FindsWhatWasAnnouncedWithItsChannel) {
   AnnouncedRequests table;
   REEVE_ASSERT_OK(table.Announce(7, OfWorker(1, 3), 1000, seconds(1)));
-  const auto found = table.Find(1, 7, seconds(1));
+  auto found = table.Take(1, 7, seconds(1));
   REEVE_ASSERT_OK(found);
   EXPECT_EQ(found->what.channel, 3u);
 }
 
+TEST(AnnouncedRequestsTest, OneAnnouncementIsOneAsk) {
+  AnnouncedRequests table;
+  REEVE_ASSERT_OK(table.Announce(7, OfWorker(1), 1000, seconds(1)));
+  REEVE_ASSERT_OK(table.Take(1, 7, seconds(1)));
+  EXPECT_THAT(table.Take(1, 7, seconds(1)), FailsWith(Code::kNotFound));
+}
+
 TEST(AnnouncedRequestsTest, RefusesWhatWasNotAnnounced) {
   AnnouncedRequests table;
-  EXPECT_THAT(table.Find(1, 7, seconds(1)), FailsWith(Code::kNotFound));
+  EXPECT_THAT(table.Take(1, 7, seconds(1)), FailsWith(Code::kNotFound));
 }
 
 TEST(AnnouncedRequestsTest, RefusesAnotherWorkersRequest) {
   AnnouncedRequests table;
   REEVE_ASSERT_OK(table.Announce(7, OfWorker(1), 1000, seconds(1)));
-  EXPECT_THAT(table.Find(2, 7, seconds(1)), FailsWith(Code::kNotFound));
+  EXPECT_THAT(table.Take(2, 7, seconds(1)), FailsWith(Code::kNotFound));
 }
 
 TEST(AnnouncedRequestsTest, RefusesWhatWasRetracted) {
   AnnouncedRequests table;
   REEVE_ASSERT_OK(table.Announce(7, OfWorker(1), 1000, seconds(1)));
   table.Retract(1, 7);
-  EXPECT_THAT(table.Find(1, 7, seconds(1)), FailsWith(Code::kNotFound));
+  EXPECT_THAT(table.Take(1, 7, seconds(1)), FailsWith(Code::kNotFound));
 }
 
 TEST(AnnouncedRequestsTest, RefusesWhatHasExpiredByRunningTime) {
   AnnouncedRequests table;
   REEVE_ASSERT_OK(table.Announce(7, OfWorker(1), 1000, seconds(1)));
-  REEVE_ASSERT_OK(table.Find(1, 7, milliseconds(1999)));
-  EXPECT_THAT(table.Find(1, 7, seconds(2)), FailsWith(Code::kTimedOut));
+  REEVE_ASSERT_OK(table.Take(1, 7, milliseconds(1999)));
+  REEVE_ASSERT_OK(table.Announce(7, OfWorker(1), 1000, seconds(1)));
+  EXPECT_THAT(table.Take(1, 7, seconds(2)), FailsWith(Code::kTimedOut));
 }
 
 TEST(AnnouncedRequestsTest, NeverExpiresWhatHasNoDeadline) {
   AnnouncedRequests table;
   REEVE_ASSERT_OK(table.Announce(7, OfWorker(1), 0, seconds(1)));
-  EXPECT_THAT(table.Find(1, 7, seconds(1'000'000)), IsOk());
+  EXPECT_THAT(table.Take(1, 7, seconds(1'000'000)), IsOk());
 }
 
 TEST(AnnouncedRequestsTest, RefusesASecondAnnouncementOfALiveRequest) {
   AnnouncedRequests table;
   REEVE_ASSERT_OK(table.Announce(7, OfWorker(1), 1000, seconds(1)));
   EXPECT_THAT(table.Announce(7, OfWorker(1, 2), 1000, seconds(1)), FailsWith(Code::kBadMessage));
-  EXPECT_EQ(table.Find(1, 7, seconds(1))->what.channel, 0u);
+  EXPECT_EQ(table.Take(1, 7, seconds(1))->what.channel, 0u);
 }
 
 TEST(AnnouncedRequestsTest, HoldsThirtyTwoPerWorkerAndNoMore) {
@@ -78,9 +86,9 @@ TEST(AnnouncedRequestsTest, ForgetsOneWorkerAndLeavesItsNeighbours) {
   }
   table.ForgetWorker(2);
   EXPECT_EQ(table.size(), 4u);
-  EXPECT_THAT(table.Find(2, 0, seconds(1)), FailsWith(Code::kNotFound));
-  EXPECT_THAT(table.Find(1, UINT64_MAX, seconds(1)), IsOk());
-  EXPECT_THAT(table.Find(3, 0, seconds(1)), IsOk());
+  EXPECT_THAT(table.Take(2, 0, seconds(1)), FailsWith(Code::kNotFound));
+  EXPECT_THAT(table.Take(1, UINT64_MAX, seconds(1)), IsOk());
+  EXPECT_THAT(table.Take(3, 0, seconds(1)), IsOk());
 }
 
 }  // namespace

@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "agent/config/blob.h"
-#include "agent/warden/helper.h"
+#include "agent/warden/run_and_wait.h"
 #include "agent/warden/trusted_file.h"
 #include "agent/wire/start_record.h"
 #include "base/log.h"
@@ -36,10 +36,10 @@ void LogLines(const std::string& lines) {
 
 std::string FirstLine(const std::string& lines) { return lines.substr(0, lines.find('\n')); }
 
-Result<HelperResult> RunCompile(const Layout& layout, Arguments arguments, const Arguments& more,
+Result<EndedRun> RunCompile(const Layout& layout, Arguments arguments, const Arguments& more,
                                 const std::vector<int>& kept_fds) {
   arguments.insert(arguments.end(), more.begin(), more.end());
-  HelperResult result = REEVE_TRY(RunHelper({.path = layout.binaries + "/reeve-compile",
+  EndedRun result = REEVE_TRY(RunAndWait({.path = layout.binaries + "/reeve-compile",
                                              .args = std::move(arguments),
                                              .input = "",
                                              .kept_fds = kept_fds,
@@ -53,7 +53,7 @@ Result<HelperResult> RunCompile(const Layout& layout, Arguments arguments, const
 // Who does not answer leaves the names unresolved; reeve-compile says which rules that hits.
 std::string Resolve(const Layout& layout, const std::string& lines) {
   if (lines.empty()) return "";
-  const Result<HelperResult> resolved = RunHelper({.path = layout.binaries + "/reeve-resolve",
+  const Result<EndedRun> resolved = RunAndWait({.path = layout.binaries + "/reeve-resolve",
                                                    .args = {},
                                                    .input = lines,
                                                    .kept_fds = {},
@@ -72,7 +72,7 @@ Result<Compiled> ReadBack(Bytes bytes) {
 Result<std::string> CompileBlob(const Layout& layout, const Arguments& arguments, const Arguments& more) {
   Arguments listing = more;
   listing.push_back("--list-lookups");
-  const HelperResult lookups = REEVE_TRY(RunCompile(layout, arguments, listing, {}));
+  const EndedRun lookups = REEVE_TRY(RunCompile(layout, arguments, listing, {}));
   const std::string answers = Resolve(layout, lookups.output);
 
   const UniqueFd out = REEVE_TRY(sys::MemoryFile("reeve-blob", 0));

@@ -8,7 +8,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <csignal>
+#include <cstdlib>
 #include <string_view>
 
 #include "agent/warden/become_user.h"
@@ -120,26 +122,48 @@ bool MayBeElsewhere(int error_number) {
          error_number == ENODEV || error_number == ETIMEDOUT;
 }
 
-int ExecuteFirst(const std::vector<std::string>& candidates, const std::vector<std::string>& argv, char** environment) {
+std::string RealPath(const std::string& path) {
+  char resolved[PATH_MAX];
+  return ::realpath(path.c_str(), resolved) == nullptr ? "" : resolved;
+}
+
+// The name with the directory's links resolved (/sbin is /usr/sbin), and the file that it is at last.
+Status CheckResolvedNames(const PermittedProgram& program, const std::string& path) {
+  if (program.decider == nullptr) return {};
+  const size_t slash = path.rfind('/');
+  const std::string directory = RealPath(slash == std::string::npos ? "." : path.substr(0, slash + 1));
+  for (const std::string& resolved : {directory + "/" + path.substr(slash + 1), RealPath(path)}) {
+    const policy::Decision decision =
+        program.decider->ResolvedProgram({.path = resolved, .args = std::span(program.argv).subspan(1)});
+    if (!decision.is_allowed())
+      return Fail(Code::kDenied, path + " is " + resolved + ", " + decision.reason + " (" + decision.origin.ToString() + ")");
+  }
+  return {};
+}
+
+Error ExecuteFirst(const std::vector<std::string>& candidates, const PermittedProgram& program) {
   int result = ENOENT;
   for (const std::string& path : candidates) {
-    const int error_number = Execute(path, argv, environment);
-    if (!MayBeElsewhere(error_number)) return error_number;
-    if (result != EACCES) result = error_number;  // EACCES wins over "not found" (execvp(3))
+    if (const Status allowed = CheckResolvedNames(program, path); !allowed) return allowed.error();
+    const int error_number = Execute(path, program.argv, Pointers(program.environment).data());
+    if (result != EACCES || !MayBeElsewhere(error_number)) result = error_number;  // EACCES wins over "not found" (execvp(3))
+    if (!MayBeElsewhere(error_number)) break;
   }
-  return result;
+  return Error::System(result, program.argv[0]);
 }
 
 Status Prepare(const PermittedProgram& program) {
   if (program.argv.empty()) return Fail(Error::System(EINVAL, "no program is named"));
+  const pid_t warden = ::getppid();
   ::setsid();
   REEVE_TRY(PlaceStreams(program));
   REEVE_TRY(CheckIdentity(program.rule));
   REEVE_TRY(Confine(program));
   // What the service manager may have let the warden ignore, no program expects to be ignored.
   ::signal(SIGPIPE, SIG_DFL);
-  // The change of identity cleared it (prctl(2)).
+  // The change of identity cleared it (prctl(2)), and the warden may have died since.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != warden) return Fail(Code::kClosed, "the warden is gone");
   return {};
 }
 
@@ -188,10 +212,11 @@ std::vector<std::string> Candidates(const std::string& name, const std::string& 
 
 Error LaunchProgram(const PermittedProgram& program) {
   if (const Status prepared = Prepare(program); !prepared) return prepared.error();
+  // What was checked is run: a link by which the rule names it may stand where others can turn it (decision M17).
   const bool is_any = program.rule.run == "*";
-  const std::vector<std::string> candidates =
-      is_any ? Candidates(program.argv[0], program.search_path) : std::vector<std::string>{program.rule.run};
-  return Error::System(ExecuteFirst(candidates, program.argv, Pointers(program.environment).data()), program.argv[0]);
+  const std::vector<std::string> candidates = is_any ? Candidates(program.argv[0], program.search_path)
+                                                     : std::vector<std::string>{program.rule.program.resolved_path};
+  return ExecuteFirst(candidates, program);
 }
 
 }  // namespace reeve::warden

@@ -7,7 +7,7 @@
 
 #include "agent/sandbox/program_confinement.h"
 #include "base/result.h"
-#include "policy/policy.h"
+#include "policy/decide.h"
 
 // The child's half of running a program: everything between fork and exec. May sleep on a file system.
 
@@ -24,6 +24,8 @@ struct PermittedProgram {
   int stdin_fd = -1;   // -1: /dev/null
   int stdout_fd = -1;  // -1: /dev/null
   int stderr_fd = -1;  // -1: /dev/null. May be stdout_fd
+  // Lent: what the name comes to, once links are resolved, is held against the absolute `deny:` too. null: there is none.
+  const policy::Decider* decider = nullptr;
 };
 
 // The environment of a program. Under `open` (inherits_environment) the host's list replaces the warden's own; else it is a
@@ -40,7 +42,7 @@ std::vector<std::string> Candidates(const std::string& name, const std::string& 
 
 // Becomes the program; returns only when that failed. system_errno() is what execve(2) said, when it was that. A program of
 // a named rule is looked at again first: it must be the file that stood there when the policy was compiled, owned by root
-// and written by nobody else (decision M17).
+// and written by nobody else; that file is run, not whatever the rule's name leads to now (decision M17).
 Error LaunchProgram(const PermittedProgram& program);
 
 }  // namespace reeve::warden

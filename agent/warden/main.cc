@@ -45,8 +45,8 @@ Result<std::string> GroupPrefix(const std::string& run_directory) {
 }
 
 // Whoever used the run directory before is gone, for it is locked; what its programs left behind is ended now.
-Result<Broker::Surroundings> TakeSurroundings(const sandbox::InitialSettings& settings, const std::string& run_directory) {
-  Broker::Surroundings surroundings{.settings = settings,
+Result<WorkerAsks::Surroundings> TakeSurroundings(const sandbox::InitialSettings& settings, const std::string& run_directory) {
+  WorkerAsks::Surroundings surroundings{.settings = settings,
                                     .environment = Environment(),
                                     .groups = std::nullopt,
                                     .group_prefix = REEVE_TRY(GroupPrefix(run_directory))};
@@ -93,7 +93,7 @@ Result<int> Serve(const Options& options, const sandbox::InitialSettings& settin
   MonotonicClock clock;
   EventLoop loop = REEVE_TRY(EventLoop::Create(clock));
   const UniqueFd signals = REEVE_TRY(TakeSignals());
-  Broker::Surroundings surroundings = REEVE_TRY(TakeSurroundings(settings, options.run_directory));
+  WorkerAsks::Surroundings surroundings = REEVE_TRY(TakeSurroundings(settings, options.run_directory));
   const std::unique_ptr<Warden> warden =
       REEVE_TRY(Warden::Create(loop, {.config = std::move(compiled.config),
                                       .blob = std::move(compiled.blob),

@@ -5,9 +5,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <climits>
 
 #include "base/sys.h"
-#include "policy/decide.h"
 
 namespace reeve::warden {
 namespace {
@@ -49,9 +49,11 @@ Result<std::string> BelowDirectory(const PermittedOpen& request) {
   return path.substr(prefix.size());
 }
 
+// Its owner is another than root and the user that this process is, or so it may be by its mode.
 Result<bool> MayOthersWrite(int directory_fd) {
   const struct stat status = REEVE_TRY(sys::Stat(directory_fd));
-  return (status.st_mode & (S_IWGRP | S_IWOTH)) != 0;
+  const bool is_ours = status.st_uid == 0 || status.st_uid == ::geteuid();
+  return !is_ours || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0;
 }
 
 Result<Place> FindPlace(const PermittedOpen& request) {
@@ -99,12 +101,25 @@ Status CheckObject(const PermittedOpen& request, const Place& place, const struc
   return {};
 }
 
+// The name of what is open, links resolved, whatever the host called it.
+Status CheckResolvedName(const PermittedOpen& request, int fd, const std::string& below = "") {
+  if (request.decider == nullptr) return {};
+  char name[PATH_MAX];
+  const ssize_t length = ::readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), name, sizeof name);
+  if (length < 0 || length == static_cast<ssize_t>(sizeof name)) return FailErrno("resolve " + request.path);
+  const std::string resolved = std::string(name, static_cast<size_t>(length)) + below;
+  const policy::Decision decision = request.decider->ResolvedFile(resolved);
+  if (decision.is_allowed()) return {};
+  return Refuse(EACCES, request.path + " is " + resolved + ", " + decision.reason + " (" + decision.origin.ToString() + ")");
+}
+
 // First only a handle to it, so that no device, fifo or terminal is opened to find out what it is; then that very object.
 Result<UniqueFd> OpenExisting(const PermittedOpen& request, const Place& place) {
   const UniqueFd found =
       REEVE_TRY(sys::OpenAt2(place.directory.get(), place.name, {.flags = O_PATH, .mode = 0, .resolve = place.resolve}));
   const struct stat status = REEVE_TRY(sys::Stat(found.get()));
   REEVE_TRY(CheckObject(request, place, status));
+  REEVE_TRY(CheckResolvedName(request, found.get()));
   Result<UniqueFd> opened = sys::Open("/proc/self/fd/" + std::to_string(found.get()), AccessFlags(request));
   if (!opened) return Refuse(opened.error().system_errno(), "open " + request.path);
   if (request.truncates && S_ISREG(status.st_mode) && ::ftruncate(opened->get(), 0) != 0)
@@ -113,12 +128,21 @@ Result<UniqueFd> OpenExisting(const PermittedOpen& request, const Place& place) 
 }
 
 Result<UniqueFd> CreateNew(const PermittedOpen& request, const Place& place) {
+  // The directory first, so that what is made there has a name that is known. O_EXCL follows no link at the end.
+  const size_t slash = place.name.rfind('/');
+  const std::string way = slash == std::string::npos ? "." : place.name.substr(0, slash + 1);
+  const std::string name = slash == std::string::npos ? place.name : place.name.substr(slash + 1);
+  if (name.empty()) return Refuse(EISDIR, "open " + request.path);
+  const UniqueFd directory = REEVE_TRY(
+      sys::OpenAt2(place.directory.get(), way, {.flags = O_PATH | O_DIRECTORY, .mode = 0, .resolve = place.resolve}));
+  REEVE_TRY(CheckResolvedName(request, directory.get(), "/" + name));
   const mode_t before = ::umask(kNewFileUmask);
   const open_how how{.flags = static_cast<uint64_t>(AccessFlags(request) | O_CREAT | O_EXCL),
                      .mode = kNewFileMode,
                      .resolve = place.resolve};
-  Result<UniqueFd> opened = sys::OpenAt2(place.directory.get(), place.name, how);
+  Result<UniqueFd> opened = sys::OpenAt2(directory.get(), name, how);
   ::umask(before);
+  if (!opened) return Refuse(opened.error().system_errno(), "open " + request.path);
   return opened;
 }
 

@@ -151,6 +151,40 @@ TEST_F(OpenPathTest, RefusesToWriteASecondNameWhereOthersMayMakeLinks) {
   EXPECT_THAT(OpenPermitted(Request("sub/name", kWrite)), IsOk());
 }
 
+// What policy denies for everyone it denies under each name: the warden's look at the object (decision C21).
+TEST_F(OpenPathTest, WhatIsDeniedIsDeniedUnderTheNameOfALinkToo) {
+  policy::Policy policy;
+  policy.file_denies.push_back({.glob = top_.string() + "/secret", .origin = {"policy.yaml", 9}});
+  policy.file_denies.push_back({.glob = granted_.string() + "/sub/**", .origin = {"policy.yaml", 9}});
+  const policy::Decider decider = *policy::Decider::Create(policy);
+  fs::create_symlink(top_ / "secret", granted_ / "link");
+  fs::create_symlink("sub", granted_ / "also-sub");
+  PermittedOpen request = Request("link");
+  request.decider = &decider;
+  request.directory = {};
+  request.directory.path = "/";
+  request.directory.allows_any_type = request.directory.follows_symlinks_within = true;
+  EXPECT_THAT(OpenPermitted(request), FailsWithErrno(EACCES));
+  request.path = (granted_ / "also-sub/new").string();
+  request.access = kWrite | kCreate;
+  EXPECT_THAT(OpenPermitted(request), FailsWithErrno(EACCES));
+  EXPECT_FALSE(fs::exists(granted_ / "sub/new"));
+  request.path = (granted_ / "new").string();
+  EXPECT_THAT(OpenPermitted(request), IsOk());
+}
+
+TEST_F(OpenPathTest, AWholeTreeMakesFilesWhereverTheyAreNamed) {
+  PermittedOpen request = Request("sub/../sub/new", kWrite | kCreate);
+  request.directory = {};
+  request.directory.path = "/";
+  request.directory.allows_any_type = request.directory.follows_symlinks_within = true;
+  EXPECT_THAT(OpenPermitted(request), IsOk());
+  request.path = (granted_ / "missing/new").string();
+  EXPECT_THAT(OpenPermitted(request), FailsWithErrno(ENOENT));
+  request.path = (granted_ / "new/").string();
+  EXPECT_THAT(OpenPermitted(request), FailsWithErrno(EISDIR));
+}
+
 TEST_F(OpenPathTest, RefusesANulByteAndAnEndlessName) {
   PermittedOpen nul = Request("plain");
   nul.path += std::string("\0.txt", 5);

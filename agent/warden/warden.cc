@@ -42,7 +42,7 @@ Result<std::unique_ptr<Warden>> Warden::Create(EventLoop& loop, WardenSetup setu
   std::unique_ptr<Warden> warden(new Warden(loop, std::move(setup)));
   policy::Decider decider = REEVE_TRY(policy::Decider::Create(warden->setup_.config.policy));
   warden->decider_ = std::make_unique<const policy::Decider>(std::move(decider));
-  warden->broker_.emplace(warden->setup_.config, *warden->decider_, loop, warden->reaper_,
+  warden->asks_.emplace(warden->setup_.config, *warden->decider_, loop, warden->reaper_,
                           std::move(warden->setup_.surroundings));
   return warden;
 }
@@ -132,7 +132,7 @@ void Warden::OnOtherBuild() {
 
 void Warden::EndWhenIdle() {
   if (!has_served_) exit_code_ = 1;
-  if (broker_->programs().running() == 0) return BeginStop();
+  if (asks_->programs().running() == 0) return BeginStop();
   loop_.After(kRetryDelay, [this] { EndWhenIdle(); });
 }
 
@@ -144,6 +144,7 @@ void Warden::OnCoreLost(const std::string& why) {
 
 void Warden::CoreEnded(int wait_status) {
   if (!is_stopping_) LogError(Named("the core has ended", EndInWords(wait_status)));
+  if (core_.peer) core_.peer->Close();
   DestroyLater(std::move(core_.peer));
   core_.pid = -1;
   devices_.ForgetAll();
@@ -264,11 +265,11 @@ Status Warden::Announce(uint64_t request_id, uint32_t deadline_ms, const wire::A
   if (what.worker == 0 || what.worker > last_worker_) return Fail(Code::kBadMessage, "an unknown worker");
   const auto worker = workers_.find(what.worker);
   if (worker == workers_.end()) return {};  // it has ended meanwhile
-  return broker_->Announce(worker->second->plugin, request_id, deadline_ms, what);
+  return asks_->Announce(worker->second->plugin, request_id, deadline_ms, what);
 }
 
 Status Warden::Retract(uint64_t request_id, uint32_t worker) {
-  broker_->Retract(worker, request_id);
+  asks_->Retract(worker, request_id);
   return {};
 }
 
@@ -374,8 +375,9 @@ void Warden::WorkerEnded(uint32_t id, int wait_status) {
   auto ended = workers_.extract(id);
   if (ended.empty()) return;
   Worker& worker = *ended.mapped();
+  if (worker.peer) worker.peer->Close();  // another process may hold its end of the socket
   loop_.Cancel(worker.timer);
-  broker_->ForgetWorker(id);
+  asks_->ForgetWorker(id);
   const bool is_by_itself = worker.why_ended.empty() || !WIFSIGNALED(wait_status) || WTERMSIG(wait_status) != SIGKILL;
   const std::string how = worker.pid < 0 ? worker.why_ended : EndInWords(wait_status);
   TellEnd(worker, wait_status, is_by_itself ? how : worker.why_ended);
@@ -386,15 +388,15 @@ void Warden::WorkerEnded(uint32_t id, int wait_status) {
 // What workers ask.
 
 void Warden::OpenPath(uint32_t worker, uint64_t request_id, OpenAsk ask, OnOpened on_opened) {
-  broker_->OpenPath(workers_.at(worker)->plugin, worker, request_id, std::move(ask), on_opened);
+  asks_->OpenPath(workers_.at(worker)->plugin, worker, request_id, std::move(ask), on_opened);
 }
 
 void Warden::RunProgram(uint32_t worker, uint64_t request_id, ProgramAsk ask, OnStarted on_started) {
-  broker_->RunProgram(workers_.at(worker)->plugin, worker, request_id, std::move(ask), on_started);
+  asks_->RunProgram(workers_.at(worker)->plugin, worker, request_id, std::move(ask), on_started);
 }
 
 Granted<void> Warden::SignalProgram(uint32_t worker, uint64_t program, int signal) {
-  return broker_->programs().Signal(worker, program, signal);
+  return asks_->programs().Signal(worker, program, signal);
 }
 
 // The end.
@@ -412,18 +414,18 @@ void Warden::BeginStop() {
 }
 
 void Warden::KillAll(int signal) {
-  broker_->programs().SignalAll(signal);
+  asks_->programs().SignalAll(signal);
   reaper_.Signal(core_.pid, signal);
   for (const auto& [id, worker] : workers_) reaper_.Signal(worker->pid, signal);
 }
 
 bool Warden::HaveAllEnded() const {
-  return core_.pid < 0 && workers_.empty() && broker_->programs().running() == 0;
+  return core_.pid < 0 && workers_.empty() && asks_->programs().running() == 0;
 }
 
 // The log has no writer any more and ends by itself.
 void Warden::StopIfAllEnded() {
-  if (HaveAllEnded() && !broker_->programs().KillLeftovers()) loop_.Stop();
+  if (HaveAllEnded() && !asks_->programs().KillLeftovers()) loop_.Stop();
 }
 
 // Programs and what they left behind end without a word to this class.

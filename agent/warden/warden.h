@@ -9,13 +9,13 @@
 
 #include "agent/config/config.h"
 #include "agent/wire/log_record.h"
-#include "agent/warden/broker.h"
 #include "agent/warden/child.h"
 #include "agent/warden/core_peer.h"
 #include "agent/warden/devices.h"
 #include "agent/warden/request_children.h"
 #include "agent/warden/restart_rule.h"
 #include "agent/warden/worker.h"
+#include "agent/warden/worker_asks.h"
 #include "agent/warden/worker_peer.h"
 #include "base/event_loop.h"
 #include "base/sys.h"
@@ -27,7 +27,7 @@ struct WardenSetup {
   config::Config config;
   UniqueFd blob;                     // the same configuration, sealed: the core's copy
   std::vector<UniqueFd> listeners;   // MakeListeners(config.channels)
-  Broker::Surroundings surroundings;
+  WorkerAsks::Surroundings surroundings;
   std::string binary_directory;      // where reeve-core, reeve-worker and reeve-log are
   std::string notify_socket;         // $NOTIFY_SOCKET, may be empty
 };
@@ -119,7 +119,7 @@ class Warden final : public CoreServices, public WorkerServices {
   Reaper reaper_;
   RequestChildren preparers_;
   RequestChildren device_openers_;
-  std::optional<Broker> broker_;
+  std::optional<WorkerAsks> asks_;
   Devices devices_;
   RestartRule restart_rule_;
   Core core_;

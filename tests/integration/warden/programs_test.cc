@@ -247,6 +247,41 @@ TEST_F(ProgramsTest, ANamedProgramMustBeTheFileThatThePolicySaw) {
   EXPECT_EQ(Start(program, {}).refusal.error_number, ENOENT);
 }
 
+// A rule may name it by a link that stands where others can turn it.
+TEST_F(ProgramsTest, WhatWasCheckedIsRunWhereverTheRulesLinkLeadsNow) {
+  const std::string path = Write("tool", "#!/bin/sh\necho checked\n", 0755);
+  const std::string other = Write("other", "#!/bin/sh\necho other\n", 0755);
+  struct stat status {};
+  ASSERT_EQ(::stat(path.c_str(), &status), 0);
+  const std::string link = (top_ / "link").string();
+  fs::create_symlink(other, link);
+  PermittedProgram program = Any({link});
+  program.rule.run = link;
+  program.rule.program = {.resolved_path = path, .device = status.st_dev, .inode = status.st_ino};
+  EXPECT_EQ(Run(program).out, "checked\n");
+}
+
+TEST_F(ProgramsTest, WhatIsDeniedIsDeniedUnderTheNameOfALinkToo) {
+  fs::create_directory(top_ / "sbin");
+  Write("sbin/tool", "#!/bin/sh\necho ran\n", 0755);
+  fs::create_symlink("sbin", top_ / "bin");
+  fs::create_symlink("sbin/tool", top_ / "link");
+  policy::Policy policy;
+  policy.program_denies.push_back({.run = (top_ / "sbin/tool").string(), .arg_any = {}, .origin = {"policy.yaml", 9}});
+  const policy::Decider decider = *policy::Decider::Create(policy);
+  for (const char* name : {"bin/tool", "link"}) {
+    PermittedProgram program = Any({(top_ / name).string()});
+    program.decider = &decider;
+    EXPECT_THAT(Start(program, {}).refusal.text, HasSubstr("policy.yaml:9")) << name;
+  }
+  PermittedProgram program = Any({"tool"});
+  program.search_path = "/nowhere:" + (top_ / "bin").string();
+  program.decider = &decider;
+  EXPECT_THAT(Start(program, {}).refusal.text, HasSubstr("policy.yaml:9"));
+  program.argv = {"/bin/true"};
+  EXPECT_EQ(Run(program).status.value, 0);
+}
+
 TEST_F(ProgramsTest, AConfinementThatIsNotThereRefuses) {
   PermittedProgram program = Any({"true"});
   program.rule.confine = policy::Confinement::kSandboxed;

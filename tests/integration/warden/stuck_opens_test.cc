@@ -14,7 +14,7 @@
 #include <memory>
 #include <optional>
 
-#include "agent/warden/broker.h"
+#include "agent/warden/worker_asks.h"
 #include "base/sys.h"
 #include "base/testing.h"
 
@@ -57,20 +57,20 @@ config::Config Configuration(const std::string& granted) {
   return config;
 }
 
-class BrokerTest : public testing::Test {
+class WorkerAsksTest : public testing::Test {
  protected:
-  BrokerTest() : loop_(*EventLoop::Create(clock_)), reaper_(loop_) {
-    std::string pattern = (fs::temp_directory_path() / "reeve-broker-XXXXXX").string();
+  WorkerAsksTest() : loop_(*EventLoop::Create(clock_)), reaper_(loop_) {
+    std::string pattern = (fs::temp_directory_path() / "reeve-asks-XXXXXX").string();
     top_ = ::mkdtemp(pattern.data());
     fs::create_directory(top_ / "dead");
     std::ofstream(top_ / "file") << "text";
     config_ = Configuration(top_.string());
     decider_ = std::make_unique<policy::Decider>(*policy::Decider::Create(config_.policy));
-    broker_ = std::make_unique<Broker>(
+    asks_ = std::make_unique<WorkerAsks>(
         config_, *decider_, loop_, reaper_,
-        Broker::Surroundings{.settings = *sandbox::InitialSettings::Take(), .environment = {}, .groups = std::nullopt});
+        WorkerAsks::Surroundings{.settings = *sandbox::InitialSettings::Take(), .environment = {}, .groups = std::nullopt});
   }
-  ~BrokerTest() override {
+  ~WorkerAsksTest() override {
     ::umount2((top_ / "dead").c_str(), MNT_DETACH);
     fs::remove_all(top_);
   }
@@ -85,11 +85,11 @@ class BrokerTest : public testing::Test {
   void Announce(uint64_t request_id, uint32_t command = 0, uint32_t rule = policy::Decision::kNoIndex,
                 uint32_t deadline_ms = 0) {
     wire::Announce what{.worker = kWorker, .channel = 0, .command = command, .rule = rule};
-    REEVE_ASSERT_OK(broker_->Announce(kPlugin, request_id, deadline_ms, what));
+    REEVE_ASSERT_OK(asks_->Announce(kPlugin, request_id, deadline_ms, what));
   }
   // Answers go to answers_[request_id].
   void Open(uint64_t request_id, const std::string& name) {
-    broker_->OpenPath(kPlugin, kWorker, request_id, {.path = (top_ / name).string(), .access = kRead},
+    asks_->OpenPath(kPlugin, kWorker, request_id, {.path = (top_ / name).string(), .access = kRead},
                       [this, request_id](Granted<OpenedPath> opened) { answers_[request_id] = std::move(opened); });
   }
   const Granted<OpenedPath>& AnswerOf(uint64_t request_id) {
@@ -100,7 +100,7 @@ class BrokerTest : public testing::Test {
     std::optional<Granted<StartedProgram>> answer;
     ProgramAsk ask;
     ask.argv = std::move(argv);
-    broker_->RunProgram(kPlugin, kWorker, request_id, std::move(ask),
+    asks_->RunProgram(kPlugin, kWorker, request_id, std::move(ask),
                         [&](Granted<StartedProgram> started) { answer = std::move(started); });
     EXPECT_TRUE(TurnUntil([&] { return answer.has_value(); }));
     return std::move(*answer);
@@ -121,11 +121,11 @@ class BrokerTest : public testing::Test {
   fs::path top_;
   config::Config config_;
   std::unique_ptr<policy::Decider> decider_;
-  std::unique_ptr<Broker> broker_;
+  std::unique_ptr<WorkerAsks> asks_;
   std::map<uint64_t, Granted<OpenedPath>> answers_;
 };
 
-TEST_F(BrokerTest, OpensWhatWasAnnouncedAndRefusesWhatWasNot) {
+TEST_F(WorkerAsksTest, OpensWhatWasAnnouncedAndRefusesWhatWasNot) {
   Announce(1);
   Open(1, "file");
   const auto& opened = AnswerOf(1);
@@ -133,60 +133,83 @@ TEST_F(BrokerTest, OpensWhatWasAnnouncedAndRefusesWhatWasNot) {
   EXPECT_EQ(*sys::ReadToEnd(opened->fd.get(), 100), "text");
   Open(2, "file");
   EXPECT_THAT(AnswerOf(2).error().text, testing::HasSubstr("was not announced"));
-  broker_->Retract(kWorker, 1);
+  asks_->Retract(kWorker, 1);
   answers_.clear();
   Open(1, "file");
   EXPECT_FALSE(AnswerOf(1));
 }
 
-TEST_F(BrokerTest, DecidesAgainAndNamesTheRuleOfARefusal) {
+TEST_F(WorkerAsksTest, OneAnnouncementIsOneAskWhateverBecameOfIt) {
   Announce(1);
-  broker_->OpenPath(kPlugin, kWorker, 1, {.path = "/etc/shadow", .access = kRead},
+  Open(1, "missing");
+  EXPECT_EQ(AnswerOf(1).error().error_number, ENOENT);
+  answers_.clear();
+  Open(1, "file");
+  EXPECT_THAT(AnswerOf(1).error().text, testing::HasSubstr("was not announced, has asked"));
+}
+
+TEST_F(WorkerAsksTest, RootWritesNoSecondNameInADirectoryOfAnother) {
+  fs::create_directory(top_ / "theirs");
+  fs::create_hard_link(top_ / "file", top_ / "theirs/name");
+  ASSERT_EQ(::chown((top_ / "theirs").c_str(), 65534, 65534), 0);
+  const PermittedOpen request{.path = (top_ / "theirs/name").string(),
+                              .directory = config_.policy.directories[0],
+                              .access = static_cast<policy::FileAccessMask>(policy::FileAccess::kWrite)};
+  const auto opened = OpenPermitted(request);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().system_errno(), EPERM);
+}
+
+TEST_F(WorkerAsksTest, DecidesAgainAndNamesTheRuleOfARefusal) {
+  Announce(1);
+  asks_->OpenPath(kPlugin, kWorker, 1, {.path = "/etc/shadow", .access = kRead},
                     [this](Granted<OpenedPath> opened) { answers_[1] = std::move(opened); });
   EXPECT_THAT(AnswerOf(1).error().text, testing::HasSubstr("policy rule"));
   answers_.clear();
-  broker_->OpenPath(kPlugin, kWorker, 1, {.path = (top_ / "file").string(), .access = kRead | 2},
+  Announce(1);
+  asks_->OpenPath(kPlugin, kWorker, 1, {.path = (top_ / "file").string(), .access = kRead | 2},
                     [this](Granted<OpenedPath> opened) { answers_[1] = std::move(opened); });
   EXPECT_FALSE(AnswerOf(1));
 }
 
-TEST_F(BrokerTest, AnotherRuleThanTheCoresIsRefused) {
+TEST_F(WorkerAsksTest, AnotherRuleThanTheCoresIsRefused) {
   Announce(1, 0, /*rule=*/7);
   Open(1, "file");
   EXPECT_THAT(AnswerOf(1).error().text, testing::HasSubstr("another than the request was allowed by"));
 }
 
-TEST_F(BrokerTest, AFileCommandRunsNoProgramAndAProgramCommandOpensNoFile) {
+TEST_F(WorkerAsksTest, AFileCommandRunsNoProgramAndAProgramCommandOpensNoFile) {
   Announce(1, 0);
   Announce(2, 1);
   EXPECT_THAT(Run(1, {"/bin/true"}).error().text, testing::HasSubstr("may not ask for this"));
   Open(2, "file");
   EXPECT_THAT(AnswerOf(2).error().text, testing::HasSubstr("may not ask for this"));
+  Announce(2, 1);
   EXPECT_TRUE(Run(2, {"/bin/true"}).has_value());
 }
 
-TEST_F(BrokerTest, AnAnnouncementThatMakesNoSenseIsTheCoresMistake) {
+TEST_F(WorkerAsksTest, AnAnnouncementThatMakesNoSenseIsTheCoresMistake) {
   const wire::Announce channel{.worker = kWorker, .channel = 1};
   const wire::Announce peer{.worker = kWorker, .peer_kind = 9};
   const wire::Announce command{.worker = kWorker, .command = 3};
   const wire::Announce never_asks{.worker = kWorker, .command = 2};
   for (const wire::Announce& what : {channel, peer, command, never_asks})
-    EXPECT_THAT(broker_->Announce(kPlugin, 1, 0, what), FailsWith(Code::kBadMessage));
+    EXPECT_THAT(asks_->Announce(kPlugin, 1, 0, what), FailsWith(Code::kBadMessage));
 }
 
-TEST_F(BrokerTest, WhatPolicyDeniesIsNotEntered) {
+TEST_F(WorkerAsksTest, WhatPolicyDeniesIsNotEntered) {
   config_.policy.commands.deny.push_back({.pattern = "guest-file-open", .origin = {"policy.yaml", 9}});
   decider_ = std::make_unique<policy::Decider>(*policy::Decider::Create(config_.policy));
-  Broker broker(config_, *decider_, loop_, reaper_,
+  WorkerAsks asks(config_, *decider_, loop_, reaper_,
                 {.settings = *sandbox::InitialSettings::Take(), .environment = {}, .groups = std::nullopt});
-  REEVE_ASSERT_OK(broker.Announce(kPlugin, 1, 0, {.worker = kWorker}));
+  REEVE_ASSERT_OK(asks.Announce(kPlugin, 1, 0, {.worker = kWorker}));
   bool is_refused = false;
-  broker.OpenPath(kPlugin, kWorker, 1, {.path = (top_ / "file").string(), .access = kRead},
+  asks.OpenPath(kPlugin, kWorker, 1, {.path = (top_ / "file").string(), .access = kRead},
                   [&](Granted<OpenedPath> opened) { is_refused = !opened; });
   EXPECT_TRUE(is_refused);
 }
 
-TEST_F(BrokerTest, TwentyStuckOpensHoldNobodyElse) {
+TEST_F(WorkerAsksTest, TwentyStuckOpensHoldNobodyElse) {
   const UniqueFd device = MountDead();
   if (!device) GTEST_SKIP() << "no FUSE here: " << ErrnoText(errno);
   for (uint64_t id = 1; id <= kStuck; ++id) {
@@ -200,7 +223,7 @@ TEST_F(BrokerTest, TwentyStuckOpensHoldNobodyElse) {
     answers_.erase(id % 12 + 100);
     Open(id % 12 + 100, "file");
     ASSERT_TRUE(AnswerOf(id % 12 + 100)) << answers_.at(id % 12 + 100).error().text;
-    broker_->Retract(kWorker, id % 12 + 100);
+    asks_->Retract(kWorker, id % 12 + 100);
     times_ms.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count());
   }
   // All of them were answered while all of those were stuck.
@@ -214,11 +237,11 @@ TEST_F(BrokerTest, TwentyStuckOpensHoldNobodyElse) {
     EXPECT_THAT(AnswerOf(id).error().text, testing::HasSubstr("no answer from the file system")) << id;
 }
 
-TEST_F(BrokerTest, StuckOpensAreBounded) {
+TEST_F(WorkerAsksTest, StuckOpensAreBounded) {
   const UniqueFd device = MountDead();
   if (!device) GTEST_SKIP() << "no FUSE here: " << ErrnoText(errno);
   for (uint64_t id = 1; id <= kMaxOpens + 1; ++id) {
-    broker_->ForgetWorker(kWorker);
+    asks_->ForgetWorker(kWorker);
     Announce(id);
     Open(id, "dead/file");
   }

@@ -1,4 +1,4 @@
-#include "agent/warden/helper.h"
+#include "agent/warden/run_and_wait.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -16,7 +16,7 @@ namespace {
 
 // A memory file has room for all that it says: nobody need read while it runs.
 Result<UniqueFd> FileOf(const std::string& text) {
-  UniqueFd file = REEVE_TRY(sys::MemoryFile("reeve-helper", 0));
+  UniqueFd file = REEVE_TRY(sys::MemoryFile("reeve-run", 0));
   REEVE_TRY(sys::WriteAll(file.get(), AsBytes(text)));
   if (::lseek(file.get(), 0, SEEK_SET) < 0) return FailErrno("seek in a memory file");
   return file;
@@ -24,10 +24,10 @@ Result<UniqueFd> FileOf(const std::string& text) {
 
 Result<std::string> TextOf(const UniqueFd& file) {
   if (::lseek(file.get(), 0, SEEK_SET) < 0) return FailErrno("seek in a memory file");
-  return sys::ReadToEnd(file.get(), kMaxHelperOutputBytes);
+  return sys::ReadToEnd(file.get(), kMaxRunOutputBytes);
 }
 
-int Exec(const HelperRun& run, const int (&streams)[3]) {
+int Exec(const RunToEnd& run, const int (&streams)[3]) {
   for (int number = 0; number < 3; ++number)
     if (::dup2(streams[number], number) < 0) return 127;
   for (const int fd : run.kept_fds)
@@ -40,7 +40,7 @@ int Exec(const HelperRun& run, const int (&streams)[3]) {
   return 127;
 }
 
-Result<int> WaitFor(const Child& child, const HelperRun& run) {
+Result<int> WaitFor(const Child& child, const RunToEnd& run) {
   pollfd ended{child.pidfd.get(), POLLIN, 0};
   // A signal to the warden restarts the wait; it has a handler only once it serves.
   if (::poll(&ended, 1, static_cast<int>(run.timeout.count())) <= 0) {
@@ -55,7 +55,7 @@ Result<int> WaitFor(const Child& child, const HelperRun& run) {
 
 }  // namespace
 
-Result<HelperResult> RunHelper(const HelperRun& run) {
+Result<EndedRun> RunAndWait(const RunToEnd& run) {
   REEVE_TRY(OpenTrustedFile(run.path));
   const UniqueFd input = REEVE_TRY(FileOf(run.input));
   const UniqueFd output = REEVE_TRY(FileOf(""));
@@ -65,7 +65,7 @@ Result<HelperResult> RunHelper(const HelperRun& run) {
   kept.insert(kept.end(), streams, streams + 3);
   const Child child = REEVE_TRY(Fork({.kept_fds = kept}, [&] { return Exec(run, streams); }));
   const int status = REEVE_TRY(WaitFor(child, run));
-  return HelperResult{.wait_status = status,
+  return EndedRun{.wait_status = status,
                       .output = REEVE_TRY(TextOf(output)),
                       .complaints = REEVE_TRY(TextOf(complaints))};
 }

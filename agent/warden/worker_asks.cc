@@ -1,4 +1,4 @@
-#include "agent/warden/broker.h"
+#include "agent/warden/worker_asks.h"
 
 #include <utility>
 
@@ -30,7 +30,7 @@ Granted<OpenedPath> ToOpened(Result<ChildAnswer> answer, uint64_t max_file_bytes
 
 }  // namespace
 
-Broker::Broker(const config::Config& config, const policy::Decider& decider, EventLoop& loop, Reaper& reaper,
+WorkerAsks::WorkerAsks(const config::Config& config, const policy::Decider& decider, EventLoop& loop, Reaper& reaper,
                Surroundings surroundings)
     : config_(config),
       decider_(decider),
@@ -39,13 +39,13 @@ Broker::Broker(const config::Config& config, const policy::Decider& decider, Eve
       opens_(loop, reaper, kMaxOpens),
       programs_(loop, reaper, std::move(surroundings_.groups), surroundings_.group_prefix) {}
 
-policy::Caller Broker::CallerOf(const wire::Announce& what) const {
+policy::Caller WorkerAsks::CallerOf(const wire::Announce& what) const {
   return {.channel = config_.channels[what.channel].name,
           .peer_kind = static_cast<policy::Caller::PeerKind>(what.peer_kind),
           .peer_number = what.peer_number};
 }
 
-Status Broker::Announce(uint32_t plugin, uint64_t request_id, uint32_t deadline_ms, const wire::Announce& what) {
+Status WorkerAsks::Announce(uint32_t plugin, uint64_t request_id, uint32_t deadline_ms, const wire::Announce& what) {
   const std::vector<config::CommandSpec>& commands = config_.plugins[plugin].commands;
   if (what.channel >= config_.channels.size()) return Malformed("an unknown channel");
   if (what.peer_kind > static_cast<uint32_t>(policy::Caller::PeerKind::kVsock)) return Malformed("an unknown kind of peer");
@@ -62,9 +62,9 @@ Status Broker::Announce(uint32_t plugin, uint64_t request_id, uint32_t deadline_
   return announced_.Announce(request_id, what, deadline_ms, loop_.Now());
 }
 
-Granted<Broker::Live> Broker::FindLive(uint32_t plugin, uint32_t worker, uint64_t request_id,
-                                       config::ArgumentCheck check) const {
-  Result<AnnouncedRequest> request = announced_.Find(worker, request_id, loop_.Now());
+Granted<WorkerAsks::Live> WorkerAsks::TakeLive(uint32_t plugin, uint32_t worker, uint64_t request_id,
+                                       config::ArgumentCheck check) {
+  Result<AnnouncedRequest> request = announced_.Take(worker, request_id, loop_.Now());
   if (!request) return Refuse(request.error().message());
   const config::CommandSpec& command = config_.plugins[plugin].commands[request->what.command];
   // A command whose arguments name a file may not run a program, nor the other way round.
@@ -73,7 +73,7 @@ Granted<Broker::Live> Broker::FindLive(uint32_t plugin, uint32_t worker, uint64_
   return Live{.request = *request, .command = &command, .caller = CallerOf(request->what)};
 }
 
-Granted<uint32_t> Broker::RuleOf(const Live& live, const policy::Decision& decision, const std::string& what,
+Granted<uint32_t> WorkerAsks::RuleOf(const Live& live, const policy::Decision& decision, const std::string& what,
                                  size_t rule_count) const {
   if (!decision.is_allowed()) return Refuse(policy::ArgumentRefusal(live.command->name, what, decision));
   if (decision.index >= rule_count) return Refuse(what + " is allowed by no rule that says how");
@@ -84,8 +84,8 @@ Granted<uint32_t> Broker::RuleOf(const Live& live, const policy::Decision& decis
   return Refuse(what + " falls under policy rule '" + decision.rule + "', another than the request was allowed by");
 }
 
-Granted<PermittedOpen> Broker::DecideOpen(uint32_t plugin, uint32_t worker, uint64_t request_id, OpenAsk ask) const {
-  const Granted<Live> live = FindLive(plugin, worker, request_id, config::ArgumentCheck::kFile);
+Granted<PermittedOpen> WorkerAsks::DecideOpen(uint32_t plugin, uint32_t worker, uint64_t request_id, OpenAsk ask) {
+  const Granted<Live> live = TakeLive(plugin, worker, request_id, config::ArgumentCheck::kFile);
   if (!live) return std::unexpected(live.error());
   const policy::Decision decision = decider_.File(live->caller, {.path = ask.path, .access = ask.access});
   const Granted<uint32_t> rule = RuleOf(*live, decision, ask.path, config_.policy.directories.size());
@@ -94,10 +94,11 @@ Granted<PermittedOpen> Broker::DecideOpen(uint32_t plugin, uint32_t worker, uint
                        .directory = config_.policy.directories[*rule],
                        .access = ask.access,
                        .truncates = ask.truncates,
-                       .appends = ask.appends};
+                       .appends = ask.appends,
+                       .decider = &decider_};
 }
 
-void Broker::OpenPath(uint32_t plugin, uint32_t worker, uint64_t request_id, OpenAsk ask,
+void WorkerAsks::OpenPath(uint32_t plugin, uint32_t worker, uint64_t request_id, OpenAsk ask,
                       const WorkerServices::OnOpened& on_opened) {
   Granted<PermittedOpen> permitted = DecideOpen(plugin, worker, request_id, std::move(ask));
   if (!permitted) return on_opened(std::unexpected(permitted.error()));
@@ -108,9 +109,9 @@ void Broker::OpenPath(uint32_t plugin, uint32_t worker, uint64_t request_id, Ope
   if (!started) on_opened(std::unexpected(Refusal::Of(started.error())));
 }
 
-Granted<PermittedProgram> Broker::DecideProgram(uint32_t plugin, uint32_t worker, uint64_t request_id,
-                                                ProgramAsk ask) const {
-  const Granted<Live> live = FindLive(plugin, worker, request_id, config::ArgumentCheck::kProgram);
+Granted<PermittedProgram> WorkerAsks::DecideProgram(uint32_t plugin, uint32_t worker, uint64_t request_id,
+                                                ProgramAsk ask) {
+  const Granted<Live> live = TakeLive(plugin, worker, request_id, config::ArgumentCheck::kProgram);
   if (!live) return std::unexpected(live.error());
   const policy::Decision decision = decider_.Program(live->caller, {.path = ask.argv[0],
                                                                     .args = std::span(ask.argv).subspan(1),
@@ -128,10 +129,11 @@ Granted<PermittedProgram> Broker::DecideProgram(uint32_t plugin, uint32_t worker
   program.argv = std::move(ask.argv);
   program.settings = surroundings_.settings;
   program.service_filter = config_.service_filter;
+  program.decider = &decider_;
   return program;
 }
 
-void Broker::RunProgram(uint32_t plugin, uint32_t worker, uint64_t request_id, ProgramAsk ask,
+void WorkerAsks::RunProgram(uint32_t plugin, uint32_t worker, uint64_t request_id, ProgramAsk ask,
                         const WorkerServices::OnStarted& on_started) {
   const WantedStreams streams = ask.streams;
   Granted<PermittedProgram> permitted = DecideProgram(plugin, worker, request_id, std::move(ask));

@@ -23,7 +23,7 @@ inline constexpr size_t kMaxOpens = 128;
 
 // Decides what workers ask for, against the warden's own copy of the policy and what the core announced, and has it
 // done by children and as programs. Not thread-safe.
-class Broker {
+class WorkerAsks {
  public:
   // What a program is started with beside its rule.
   struct Surroundings {
@@ -34,7 +34,7 @@ class Broker {
   };
 
   // `config`, `decider`, `loop` and `reaper` are lent.
-  Broker(const config::Config& config, const policy::Decider& decider, EventLoop& loop, Reaper& reaper,
+  WorkerAsks(const config::Config& config, const policy::Decider& decider, EventLoop& loop, Reaper& reaper,
          Surroundings surroundings);
 
   // `plugin` is the one that the worker runs. A failure is the core's mistake (kBadMessage, kTooLarge) and ends it. What policy
@@ -58,11 +58,11 @@ class Broker {
     policy::Caller caller;
   };
   policy::Caller CallerOf(const wire::Announce& what) const;
-  Granted<Live> FindLive(uint32_t plugin, uint32_t worker, uint64_t request_id, config::ArgumentCheck check) const;
+  Granted<Live> TakeLive(uint32_t plugin, uint32_t worker, uint64_t request_id, config::ArgumentCheck check);
   Granted<uint32_t> RuleOf(const Live& live, const policy::Decision& decision, const std::string& what,
                            size_t rule_count) const;
-  Granted<PermittedOpen> DecideOpen(uint32_t plugin, uint32_t worker, uint64_t request_id, OpenAsk ask) const;
-  Granted<PermittedProgram> DecideProgram(uint32_t plugin, uint32_t worker, uint64_t request_id, ProgramAsk ask) const;
+  Granted<PermittedOpen> DecideOpen(uint32_t plugin, uint32_t worker, uint64_t request_id, OpenAsk ask);
+  Granted<PermittedProgram> DecideProgram(uint32_t plugin, uint32_t worker, uint64_t request_id, ProgramAsk ask);
 
   const config::Config& config_;
   const policy::Decider& decider_;

@@ -9,7 +9,7 @@
 namespace reeve::warden {
 
 // A throw-away program of ours, run to its end before anything is served: the only place where the warden waits.
-struct HelperRun {
+struct RunToEnd {
   std::string path;                // checked as all that the warden starts (trusted_file.h)
   std::vector<std::string> args;   // without argv[0]
   std::string input;               // its standard input
@@ -17,14 +17,14 @@ struct HelperRun {
   std::chrono::milliseconds timeout{};
 };
 
-struct HelperResult {
+struct EndedRun {
   int wait_status = 0;
   std::string output;
   std::string complaints;  // its standard error
 };
 
-// Fails when it cannot be started, or is killed at the timeout. What it wrote is bounded by kMaxHelperOutputBytes.
-Result<HelperResult> RunHelper(const HelperRun& run);
-inline constexpr size_t kMaxHelperOutputBytes = 1 << 20;
+// Fails when it cannot be started, or is killed at the timeout. What it wrote is bounded by kMaxRunOutputBytes.
+Result<EndedRun> RunAndWait(const RunToEnd& run);
+inline constexpr size_t kMaxRunOutputBytes = 1 << 20;
 
 }  // namespace reeve::warden
