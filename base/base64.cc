@@ -56,10 +56,14 @@ Result<Bytes> Base64Decoder::Decode(std::string_view piece) {
   return Bytes(reinterpret_cast<const uint8_t*>(bytes_.data()), byte_count_);
 }
 
-Status Base64Decoder::Finish() {
-  const bool is_whole = waiting_count_ == 0;
+void Base64Decoder::Reset() {
   waiting_count_ = 0;
   is_ended_ = false;
+}
+
+Status Base64Decoder::Finish() {
+  const bool is_whole = waiting_count_ == 0;
+  Reset();
   if (!is_whole) return Fail(Code::kInvalidArgument, std::string(kInvalid));
   return {};
 }

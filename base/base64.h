@@ -43,6 +43,8 @@ class Base64Decoder {
   [[nodiscard]] Result<Bytes> Decode(std::string_view piece);
   // Fails when the last group was not whole. The decoder can then be used for another value.
   [[nodiscard]] Status Finish();
+  // Forgets a value that was begun; the buffer stays.
+  void Reset();
 
  private:
   std::string_view WithoutLineEnds(std::string_view piece);

@@ -37,8 +37,8 @@ bool IsDigit(uint8_t byte) {
 bool IsLower(uint8_t byte) {
   return byte >= 'a' && byte <= 'z';
 }
-// Where AppendRun() stops doubling.
-constexpr size_t kLongStringBytes = 1024 * 1024;
+// Where AppendRun() stops doubling: above the 1 MiB pieces in which files are mostly written, whose memory is used again.
+constexpr size_t kLongStringBytes = 2 * 1024 * 1024;
 constexpr size_t kVeryLongStringBytes = 8 * 1024 * 1024;
 
 // What may not stand inside a string.

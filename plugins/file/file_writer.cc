@@ -58,7 +58,7 @@ Result<uint64_t> FileWriter::Write(const OpenFile& file, std::string_view base64
 
 // A bad character at the end of a value must not leave half of it in the file: all is checked first.
 Result<uint64_t> FileWriter::DecodedBytes(std::string_view base64) {
-  decoder_ = {};
+  decoder_.Reset();
   uint64_t total = 0;
   for (size_t at = 0; at < base64.size(); at += kPieceChars) {
     only_piece_ = REEVE_TRY(decoder_.Decode(base64.substr(at, kPieceChars)));
