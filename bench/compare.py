@@ -152,6 +152,7 @@ def program(agent):
 
     def run():
         reply = line.ask(b'{"execute":"guest-exec","arguments":{"path":"/bin/true"}}\n')
+        assert b"\"pid\"" in reply, bytes(reply)
         pid = int(reply.split(b'"pid":')[1].split(b"}")[0])
         status = b'{"execute":"guest-exec-status","arguments":{"pid":%d}}\n' % pid
         while b'"exited": false' in line.ask(status):
