@@ -180,8 +180,10 @@ bool Decider::Compiled::IsProgramDenied(size_t deny, const ProgramCall& call) co
   const bool is_named = rule.run == kAnyProgram || Collapsed(call.path) == rule.run ||
                         (is_bare_name && call.path == BaseName(rule.run));
   if (!is_named || !deny_args[deny]) return is_named;
-  return std::ranges::any_of(call.args,
-                             [&](const std::string& arg) { return deny_args[deny]->MatchesAlsoOptions(arg); });
+  return std::ranges::any_of(call.args, [&](const std::string& arg) {
+    const bool is_path = arg.starts_with('/');
+    return deny_args[deny]->MatchesAlsoOptions(arg) || (is_path && deny_args[deny]->MatchesAlsoOptions(Collapsed(arg)));
+  });
 }
 
 std::optional<Decision> Decider::Compiled::DenyOfProgram(const ProgramCall& call) const {

@@ -43,6 +43,8 @@ bool ArgumentMatcher::IsListedOption(std::string_view argument) const {
 
 bool ArgumentMatcher::Matches(std::string_view argument) const {
   if (argument.starts_with('-') && !IsListedOption(argument)) return false;
+  const bool is_written_out = matcher_.kind == Matcher::Kind::kLiteral || matcher_.kind == Matcher::Kind::kOneOf;
+  if (!is_written_out && HasControlByte(argument)) return false;
   return MatchesAlsoOptions(argument);
 }
 
@@ -64,7 +66,7 @@ bool ArgumentMatcher::MatchesAlsoOptions(std::string_view argument) const {
     case Matcher::Kind::kUsername:
       return IsUserName(argument);
     case Matcher::Kind::kAny:
-      return argument.size() <= matcher_.max_bytes && !HasControlByte(argument);
+      return argument.size() <= matcher_.max_bytes;
     case Matcher::Kind::kRepeat:
       return false;
   }
@@ -82,7 +84,7 @@ bool ArgumentMatcher::MatchesInt(std::string_view argument) const {
 }
 
 bool ArgumentMatcher::MatchesFilePath(std::string_view argument) const {
-  if (HasControlByte(argument) || NormalPath(argument) != argument) return false;
+  if (NormalPath(argument) != argument) return false;
   if (matcher_.is_equals) return argument == matcher_.text;
   return IsBelow(argument, matcher_.text);
 }

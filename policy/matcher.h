@@ -19,13 +19,13 @@ inline constexpr size_t kMaxUserNameBytes = 32;
 //
 // An argument with a NUL never matches: the kernel would cut it there. One that begins with `-` matches only a literal,
 // a member of one-of, or a prefix that begins with `-` itself: whatever else is granted, the host cannot turn it
-// into an option. Control bytes are refused by `any`, `path`, `int` and `username`.
+// into an option. Control bytes match only a literal or a member of one-of.
 class ArgumentMatcher {
  public:
   // Fails with kInvalidArgument when a regular expression does not compile within its budget.
   static Result<ArgumentMatcher> Create(const Matcher& matcher);
   bool Matches(std::string_view argument) const;
-  // For `deny:`, where an option is just what is to be caught: without the rule on `-`.
+  // For `deny:`, where an option or a control byte is just what is to be caught: without these two rules.
   bool MatchesAlsoOptions(std::string_view argument) const;
   const Matcher& matcher() const { return matcher_; }
 

@@ -141,6 +141,8 @@ TEST(ArgumentMatcherTest, RefusesAttacks) {
       {User(), std::string(33, 'a'), false},
       // control bytes and length
       {Any(64), "a\nb", false},
+      {Prefix("web-"), "web-\x01", false},
+      {Prefix("web-"), "web-\n--all", false},
       {Any(64), "\x1b[2J", false},
       {Any(64), "\x7f", false},
       {Any(3), "abcd", false},
@@ -177,6 +179,13 @@ TEST(ArgumentMatcherTest, ADenialAlsoCatchesOptions) {
   REEVE_ASSERT_OK(matcher);
   EXPECT_FALSE(matcher->Matches("-x"));
   EXPECT_TRUE(matcher->MatchesAlsoOptions("-x"));
+}
+
+TEST(ArgumentMatcherTest, ADenialAlsoCatchesControlBytes) {
+  const auto any = ArgumentMatcher::Create(Any(9));
+  REEVE_ASSERT_OK(any);
+  EXPECT_FALSE(any->Matches("a\nb"));
+  EXPECT_TRUE(any->MatchesAlsoOptions("a\nb"));
 }
 
 bool ListMatches(const std::vector<Matcher>& matchers, const std::vector<std::string>& args) {

@@ -59,7 +59,7 @@ std::expected<policy::Policy, Problems> ReadPolicy(const Options& options) {
   } else if (text.error().code() == Code::kNotFound && options.policy.empty()) {
     parsed = policy::ParseProfile(BaseProfile::kStandard, *profiles);
   } else {
-    return std::unexpected(Problems{text.error().message()});
+    return std::unexpected(Problems{text.error().Within("policy " + PolicyFile(options)).message()});
   }
   if (!parsed) return std::unexpected(Lines(parsed.error()));
   return std::move(*parsed);
