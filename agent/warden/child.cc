@@ -79,7 +79,9 @@ Reaper::~Reaper() {
 
 Status Reaper::Watch(Child child, OnEnd on_end) {
   const pid_t pid = child.pid;
-  REEVE_TRY(loop_.Watch(child.pidfd.get(), EPOLLIN, [this, pid](uint32_t) { Reap(pid); }));
+  const Status watched = loop_.Watch(child.pidfd.get(), EPOLLIN, [this, pid](uint32_t) { Reap(pid); });
+  if (!watched) static_cast<void>(child.Signal(SIGKILL));
+  REEVE_TRY(watched);
   children_.insert_or_assign(pid, Watched{std::move(child), std::move(on_end)});
   return {};
 }

@@ -46,6 +46,7 @@ class Reaper {
   Reaper& operator=(const Reaper&) = delete;
   ~Reaper();
 
+  // A child that cannot be watched is killed.
   Status Watch(Child child, OnEnd on_end);
   // By number as Fork gave it; no error when it has ended.
   void Signal(pid_t pid, int signal);

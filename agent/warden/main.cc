@@ -1,10 +1,11 @@
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -25,6 +26,8 @@
 
 namespace reeve::warden {
 namespace {
+
+constexpr rlim_t kWantedFiles = 8192;
 
 std::string EnvironmentVariable(const char* name) {
   const char* value = std::getenv(name);
@@ -47,14 +50,34 @@ Result<std::string> GroupPrefix(const std::string& run_directory) {
 // Whoever used the run directory before is gone, for it is locked; what its programs left behind is ended now.
 Result<WorkerAsks::Surroundings> TakeSurroundings(const sandbox::InitialSettings& settings, const std::string& run_directory) {
   WorkerAsks::Surroundings surroundings{.settings = settings,
-                                    .environment = Environment(),
-                                    .groups = std::nullopt,
-                                    .group_prefix = REEVE_TRY(GroupPrefix(run_directory))};
+                                        .environment = Environment(),
+                                        .groups = std::nullopt,
+                                        .group_prefix = REEVE_TRY(GroupPrefix(run_directory))};
   Result<sandbox::CgroupTree> groups = sandbox::CgroupTree::Find();
   if (groups) groups->RemoveStaleLeaves(surroundings.group_prefix);
   if (groups) surroundings.groups = std::move(*groups);
   if (!groups) LogWarning("what a program leaves behind cannot be ended with it: " + groups.error().message());
   return surroundings;
+}
+
+// A log that nobody reads must not hold the warden: what does not fit is dropped (base/log.h). The open file may be shared
+// with others, so it is opened anew; a socket cannot be, and is the service manager's for this service alone.
+void MakeLogNonBlocking() {
+  const Result<UniqueFd> own = sys::Open("/proc/self/fd/2", O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY);
+  if (own)
+    ::dup2(own->get(), STDERR_FILENO);
+  else
+    static_cast<void>(sys::SetNonBlocking(STDERR_FILENO));
+}
+
+// Whatever this process was started with; its programs get that back (InitialSettings).
+void SettleProcess() {
+  MakeLogNonBlocking();
+  ::umask(0022);  // no socket and no directory of ours is everybody's to write
+  rlimit files{};  // each program takes three while it runs, each open two
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = std::min<rlim_t>(files.rlim_max, kWantedFiles);
+  ::setrlimit(RLIMIT_NOFILE, &files);
 }
 
 // SIGHUP is logged and ignored (decision M25); SIGPIPE and SIGCHLD say nothing that is not known otherwise.
@@ -112,6 +135,7 @@ int Main(int argc, char** argv) {
   SetLogProcess("reeved");
   const Result<sandbox::InitialSettings> settings = sandbox::InitialSettings::Take();
   const int activated_count = TakeActivatedCount();
+  SettleProcess();
   const ParsedOptions parsed = ParseOptions(argc, argv, std::getenv("RUNTIME_DIRECTORY"));
   if (!parsed.options) {
     std::fputs(parsed.output.c_str(), stdout);

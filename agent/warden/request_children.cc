@@ -71,14 +71,16 @@ Result<pid_t> RequestChildren::Start(ForkOptions options, const Body& body, OnAn
   Child child = REEVE_TRY(Fork(options, [&body, answer_fd] { return body(answer_fd); }));
   const pid_t pid = child.pid;
   const int socket_fd = sockets.first.get();
-  REEVE_TRY(loop_.Watch(socket_fd, EPOLLIN, [this, pid](uint32_t) { TakeAnswer(pid); }));
-  waiting_[pid] = Waiting{.socket = std::move(sockets.first),
-                          .timer = loop_.After(kChildAnswerTimeout, [this, pid] { GiveUp(pid); }),
-                          .on_answer = std::move(on_answer)};
-  ++running_;
   REEVE_TRY(reaper_.Watch(std::move(child), [this, pid, on_end = std::move(on_end)](int status) {
     Ended(pid, on_end, status);
   }));
+  ++running_;
+  const Status watched = loop_.Watch(socket_fd, EPOLLIN, [this, pid](uint32_t) { TakeAnswer(pid); });
+  if (!watched) reaper_.Signal(pid, SIGKILL);
+  REEVE_TRY(watched);
+  waiting_[pid] = Waiting{.socket = std::move(sockets.first),
+                          .timer = loop_.After(kChildAnswerTimeout, [this, pid] { GiveUp(pid); }),
+                          .on_answer = std::move(on_answer)};
   return pid;
 }
 

@@ -97,6 +97,8 @@ Result<pid_t> RunningPrograms::Fork(uint64_t number, const PermittedProgram& pro
 void RunningPrograms::Start(PermittedProgram program, const WantedStreams& streams, uint32_t owner,
                             OnStarted on_started) {
   ForgetEmptyGroups();
+  if (leftovers_.size() >= kMaxPrograms)
+    return on_started(std::unexpected(Refusal{EAGAIN, "too many ended programs have left processes behind"}));
   Result<Pipes> pipes = MakePipes(streams);
   if (!pipes) return on_started(std::unexpected(Refusal::Of(pipes.error())));
   program.stdin_fd = pipes->in.first.get();

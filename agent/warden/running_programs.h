@@ -19,7 +19,8 @@
 
 namespace reeve::warden {
 
-// Programs beyond this are refused. A host that starts them by hundreds and polls none is broken.
+// Programs beyond this are refused, and so is any while that many ended ones have left processes behind. A host that starts
+// them by hundreds and polls none is broken.
 inline constexpr size_t kMaxPrograms = 256;
 // What a program at its timeout has between SIGTERM and SIGKILL.
 inline constexpr std::chrono::seconds kGraceBeforeKill{2};

@@ -36,7 +36,7 @@ WorkerAsks::WorkerAsks(const config::Config& config, const policy::Decider& deci
       decider_(decider),
       loop_(loop),
       surroundings_(std::move(surroundings)),
-      opens_(loop, reaper, kMaxOpens),
+      reaper_(reaper),
       programs_(loop, reaper, std::move(surroundings_.groups), surroundings_.group_prefix) {}
 
 policy::Caller WorkerAsks::CallerOf(const wire::Announce& what) const {
@@ -103,7 +103,8 @@ void WorkerAsks::OpenPath(uint32_t plugin, uint32_t worker, uint64_t request_id,
   Granted<PermittedOpen> permitted = DecideOpen(plugin, worker, request_id, std::move(ask));
   if (!permitted) return on_opened(std::unexpected(permitted.error()));
   const uint64_t max_file_bytes = permitted->directory.max_file_bytes;
-  const Result<pid_t> started = opens_.Start(
+  RequestChildren& opens = opens_.try_emplace(permitted->directory.path, loop_, reaper_, kMaxOpensPerDirectory).first->second;
+  const Result<pid_t> started = opens.Start(
       {}, AnswerBy([request = std::move(*permitted)] { return OpenAsUser(request); }),
       [on_opened, max_file_bytes](Result<ChildAnswer> answer) { on_opened(ToOpened(std::move(answer), max_file_bytes)); });
   if (!started) on_opened(std::unexpected(Refusal::Of(started.error())));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -18,8 +19,9 @@
 
 namespace reeve::warden {
 
-// At most this many opens at one time, those that are stuck in a dead mount for ever included.
-inline constexpr size_t kMaxOpens = 128;
+// At most this many opens below one directory of the policy at one time, those that are stuck in a dead mount for ever
+// included: one dead mount takes no other directory's room.
+inline constexpr size_t kMaxOpensPerDirectory = 64;
 
 // Decides what workers ask for, against the warden's own copy of the policy and what the core announced, and has it
 // done by children and as programs. Not thread-safe.
@@ -69,7 +71,8 @@ class WorkerAsks {
   EventLoop& loop_;
   Surroundings surroundings_;
   AnnouncedRequests announced_;
-  RequestChildren opens_;
+  Reaper& reaper_;
+  std::map<std::string, RequestChildren> opens_;  // by the directory's path
   RunningPrograms programs_;
 };
 

@@ -237,15 +237,26 @@ TEST_F(WorkerAsksTest, TwentyStuckOpensHoldNobodyElse) {
     EXPECT_THAT(AnswerOf(id).error().text, testing::HasSubstr("no answer from the file system")) << id;
 }
 
-TEST_F(WorkerAsksTest, StuckOpensAreBounded) {
+TEST_F(WorkerAsksTest, StuckOpensAreBoundedAndTakeNoOtherDirectorysRoom) {
   const UniqueFd device = MountDead();
   if (!device) GTEST_SKIP() << "no FUSE here: " << ErrnoText(errno);
-  for (uint64_t id = 1; id <= kMaxOpens + 1; ++id) {
+  policy::FileDirectory dead = config_.policy.directories[0];
+  dead.id = "dead";
+  dead.path += "/dead";
+  config_.policy.directories.push_back(dead);
+  decider_ = std::make_unique<policy::Decider>(*policy::Decider::Create(config_.policy));
+  asks_ = std::make_unique<WorkerAsks>(
+      config_, *decider_, loop_, reaper_,
+      WorkerAsks::Surroundings{.settings = *sandbox::InitialSettings::Take(), .environment = {}, .groups = std::nullopt});
+  for (uint64_t id = 1; id <= kMaxOpensPerDirectory + 1; ++id) {
     asks_->ForgetWorker(kWorker);
     Announce(id);
     Open(id, "dead/file");
   }
-  EXPECT_THAT(AnswerOf(kMaxOpens + 1).error().text, testing::HasSubstr("128 earlier ones have not ended"));
+  EXPECT_THAT(AnswerOf(kMaxOpensPerDirectory + 1).error().text, testing::HasSubstr("64 earlier ones have not ended"));
+  Announce(1000);
+  Open(1000, "file");
+  EXPECT_TRUE(AnswerOf(1000)) << AnswerOf(1000).error().text;
 }
 
 }  // namespace
