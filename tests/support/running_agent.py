@@ -71,19 +71,20 @@ class Agent:
             self._process.wait(timeout=START_LIMIT_S)
 
 
-def start_reeve(directory, install):
-    """`install` is a prefix made by `cmake --install`: Reeve starts nothing that others could have written."""
+def start_reeve(directory, install, *options):
+    """`options` of its own behind the usual ones. `install` is a prefix made by `cmake --install`: Reeve starts nothing that others could have written."""
     for name in ("state", "etc", "var"):
         (directory / name).mkdir()
     return Agent("reeve", [
         f"{install}/sbin/reeved", "-m", "unix-listen", "-p", f"{directory}/socket", "-t", f"{directory}/state",
         "--etc-dir", f"{directory}/etc", "--var-dir", f"{directory}/var", "--plugin-dir",
-        f"{install}/lib/reeve/plugins", "--policy", "open"], directory / "socket", directory / "log")
+        f"{install}/lib/reeve/plugins", "--policy", "open", *options], directory / "socket", directory / "log")
 
 
-def start_qemu_ga(directory):
-    return Agent("qemu-ga", [QEMU_GA, "-m", "unix-listen", "-p", f"{directory}/socket", "-t", str(directory), "-b", NEVER],
-                 directory / "socket", directory / "log")
+def start_qemu_ga(directory, *options):
+    return Agent("qemu-ga", [
+        QEMU_GA, "-m", "unix-listen", "-p", f"{directory}/socket", "-t", str(directory), "-b", NEVER, *options],
+        directory / "socket", directory / "log")
 
 
 def connect(agent, timeout_s=60):
