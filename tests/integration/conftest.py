@@ -32,3 +32,19 @@ def reeve_install():
     subprocess.run(["cmake", "--install", BUILD, "--prefix", prefix], check=True, stdout=subprocess.DEVNULL, umask=0o022)
     yield prefix
     shutil.rmtree(prefix)
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "reeve_only: what qemu-ga does otherwise, or not at all; the test says why")
+
+
+def pytest_collection_modifyitems(config, items):
+    """What only Reeve does is not asked of qemu-ga: such a test takes the fixture `reeve`, or is marked reeve_only."""
+    def is_for_nobody(item):
+        asks = getattr(item, "callspec", None)
+        only_reeve = "reeve" in item.fixturenames or item.get_closest_marker("reeve_only")
+        return asks is not None and asks.params.get("agent") == "qemu-ga" and only_reeve
+
+    left_out = [item for item in items if is_for_nobody(item)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]

@@ -231,9 +231,9 @@ def test_ansible_runs_tasks(ansible):
     assert ansible.execute("printf 'a\\nb'; cat <<'END'\nline\nEND") == (0, b"a\nbline\n", b"")
 
 
-def test_ansible_survives_a_task_that_is_killed(agent, ansible):
-    if not is_reeve(agent):
-        pytest.skip("qemu-ga reports only a signal there, and the plugin ends with a KeyError")
+# qemu-ga reports only a signal there, and the plugin ends with a KeyError.
+@pytest.mark.reeve_only
+def test_ansible_survives_a_task_that_is_killed(ansible):
     assert ansible.execute("kill -KILL $$")[0] == 128 + signal.SIGKILL
 
 
@@ -370,9 +370,9 @@ def test_reconnecting_a_thousand_times_loses_nothing(agent):
             assert sync_as_libvirt(client, number) == b'{"return": %d}' % number
 
 
+# qemu-ga serves one at a time.
+@pytest.mark.reeve_only
 def test_handle_of_a_closed_connection_serves_sixty_four_others(agent, tmp_path):
-    if not is_reeve(agent):
-        pytest.skip("qemu-ga serves one at a time")
     data = os.urandom(64 << 10)
     (tmp_path / "file").write_bytes(data)
     with connect(agent) as client:

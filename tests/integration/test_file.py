@@ -19,11 +19,9 @@ def client(agent):
 
 
 @pytest.fixture
-def reeve(agent, request):
-    """A client, for what only Reeve does, or does otherwise; the test says why."""
-    if agent.name != "reeve":
-        pytest.skip("Reeve's own")
-    return request.getfixturevalue("client")
+def reeve(client):
+    """The client, for what only Reeve does, or does otherwise; the test says why (conftest.py)."""
+    return client
 
 
 @pytest.fixture
