@@ -89,6 +89,13 @@ Status BecomeUser(uid_t uid, gid_t gid, std::span<const gid_t> groups) {
   return {};
 }
 
+Status BecomeUserForGood(uid_t uid, gid_t gid, std::span<const gid_t> groups) {
+  if (uid == ::geteuid() && uid != 0) return {};
+  REEVE_TRY(BecomeUser(uid, gid, groups));
+  if (uid == 0) return {};
+  return AssertNotRootAgain();
+}
+
 Status AssertNotRootAgain() {
   if (::setuid(0) == 0) return Fail(Code::kSystem, "setuid(0) succeeded");
   if (::setgid(0) == 0) return Fail(Code::kSystem, "setgid(0) succeeded");

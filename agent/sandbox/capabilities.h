@@ -31,6 +31,9 @@ Status DropBoundingSet();
 Status LockSecurebits();
 // Real, effective, saved ids and the supplementary groups, all at once.
 Status BecomeUser(uid_t uid, gid_t gid, std::span<const gid_t> groups);
+// The same, and then there is no way back to root. Nothing is done when this process is that user already and so is not
+// root's.
+Status BecomeUserForGood(uid_t uid, gid_t gid, std::span<const gid_t> groups);
 // Fails if this process can become root again.
 Status AssertNotRootAgain();
 // Ambient and inheritable set become empty (after exec).

@@ -20,6 +20,7 @@ constexpr size_t kMaxMountinfoBytes = 4 << 20;
 constexpr size_t kMaxMembersBytes = 1 << 20;
 // Without cgroup.kill: members may fork while they are killed. Each round kills all that it finds.
 constexpr int kMaxKillRounds = 16;
+constexpr useconds_t kStaleLookMicroseconds = 2000;
 
 // The mount point of the version 2 tree: `36 25 0:31 / /sys/fs/cgroup rw shared:9 - cgroup2 cgroup2 rw`.
 Result<std::string> FindMountPoint() {
@@ -148,10 +149,11 @@ void CgroupTree::RemoveStaleLeaves(const std::string& prefix) const {
     if (entry->d_type == DT_DIR && std::string(entry->d_name).starts_with(prefix))
       stale.emplace_back(entry->d_name);
   }
-  for (const std::string& name : stale) {
-    Cgroup leaf(path_ + "/" + name, UniqueFd());
-    (void)leaf.KillAll();
-    (void)leaf.Remove();
+  for (const std::string& name : stale) (void)Cgroup(path_ + "/" + name, UniqueFd()).KillAll();
+  const auto end = std::chrono::steady_clock::now() + kStalePatience;
+  while (!stale.empty() && std::chrono::steady_clock::now() < end) {
+    std::erase_if(stale, [&](const std::string& name) { return Cgroup(path_ + "/" + name, UniqueFd()).Remove().has_value(); });
+    if (!stale.empty()) ::usleep(kStaleLookMicroseconds);
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -54,7 +55,9 @@ class CgroupTree {
   // The same with limits, each applied only where its controller is there; says by `applied` whether all
   // were.
   Result<Cgroup> MakeLeaf(const std::string& name, const CgroupLimits& limits, bool& applied) const;
-  // Leaves of an earlier run whose names begin with `prefix`: their members are killed, empty ones removed.
+  // Leaves of an earlier run whose names begin with `prefix`: their members are killed, and the leaves removed as soon as
+  // those have ended; what has not within kStalePatience (it sleeps in the kernel) is left. Waits: only at start.
+  static constexpr std::chrono::seconds kStalePatience{1};
   void RemoveStaleLeaves(const std::string& prefix) const;
   const std::string& path() const { return path_; }
 

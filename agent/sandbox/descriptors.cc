@@ -25,18 +25,6 @@ Status CloseRange(unsigned first, unsigned last) {
   return {};
 }
 
-// Closes everything but the numbers in `wanted`, which are sorted here.
-Status CloseAllBut(std::vector<int> wanted) {
-  std::sort(wanted.begin(), wanted.end());
-  unsigned first = 0;
-  for (const int number : wanted) {
-    const auto keep = static_cast<unsigned>(number);
-    if (keep > first) REEVE_TRY(CloseRange(first, keep - 1));
-    first = keep + 1;
-  }
-  return CloseRange(first, UINT_MAX);
-}
-
 bool Names(std::span<const PlacedFd> fds, int number) {
   return std::any_of(fds.begin(), fds.end(), [&](const PlacedFd& placed) { return placed.number == number; });
 }
@@ -61,6 +49,18 @@ Result<std::vector<HighFd>> LiftAll(std::span<const PlacedFd> fds) {
 }
 
 }  // namespace
+
+Status CloseAllBut(std::vector<int> wanted) {
+  std::sort(wanted.begin(), wanted.end());
+  unsigned first = 0;
+  for (const int number : wanted) {
+    if (number < static_cast<int>(first)) continue;
+    const auto keep = static_cast<unsigned>(number);
+    if (keep > first) REEVE_TRY(CloseRange(first, keep - 1));
+    first = keep + 1;
+  }
+  return CloseRange(first, UINT_MAX);
+}
 
 Result<UniqueFd> DuplicateHigh(int fd) {
   UniqueFd high(::fcntl(fd, F_DUPFD_CLOEXEC, kHighFd));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <span>
+#include <vector>
 
 #include "agent/sandbox/confine_child.h"
 #include "base/result.h"
@@ -20,6 +21,9 @@ Result<UniqueFd> DuplicateHigh(int fd);
 
 // `fd` stands at `number`, which stays open over exec; what stood there is closed.
 Status PlaceAt(int fd, int number);
+
+// Closes every descriptor but those of `wanted`, in any order, negative ones left out.
+Status CloseAllBut(std::vector<int> wanted);
 
 // Every descriptor of `fds` stands at its number, /dev/null where 0, 1 or 2 are not named; all others below
 // kHighFd are closed, and above it all but `kept`. REQUIRES: numbers below kHighFd, `kept` at or above it.

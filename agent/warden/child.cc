@@ -1,34 +1,22 @@
 #include "agent/warden/child.h"
 
-#include <linux/close_range.h>
 #include <linux/sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <utility>
 #include <vector>
 
+#include "agent/sandbox/descriptors.h"
+
 namespace reeve::warden {
 namespace {
 
 constexpr int kForkFailed = 126;
-
-// Descriptors of the warden in a child that sleeps for ever would keep sockets, the lock and listeners alive.
-void CloseAllBut(std::vector<int> kept) {
-  std::sort(kept.begin(), kept.end());
-  unsigned first = STDERR_FILENO + 1;
-  for (const int fd : kept) {
-    if (fd < static_cast<int>(first)) continue;
-    if (static_cast<unsigned>(fd) > first) ::close_range(first, static_cast<unsigned>(fd) - 1, 0);
-    first = static_cast<unsigned>(fd) + 1;
-  }
-  ::close_range(first, ~0U, 0);
-}
 
 void ResetSignals() {
   for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
@@ -44,7 +32,10 @@ void ResetSignals() {
     if (::getppid() != warden && (options.clone_flags & CLONE_NEWPID) == 0) ::_exit(kForkFailed);
   }
   ResetSignals();
-  CloseAllBut({options.kept_fds.begin(), options.kept_fds.end()});
+  // Descriptors of the warden in a child that sleeps for ever would keep sockets, the lock and listeners alive.
+  std::vector<int> kept{STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
+  kept.insert(kept.end(), options.kept_fds.begin(), options.kept_fds.end());
+  if (!sandbox::CloseAllBut(std::move(kept))) ::_exit(kForkFailed);
   ::_exit(body());
 }
 

@@ -13,7 +13,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "agent/warden/become_user.h"
+#include "agent/sandbox/capabilities.h"
 #include "agent/warden/trusted_file.h"
 #include "base/sys.h"
 
@@ -84,8 +84,8 @@ Status Confine(const PermittedProgram& program) {
   switch (program.rule.confine) {
     case policy::Confinement::kUnconfined:
       REEVE_TRY(sandbox::ConfineProgram(sandbox::UnconfinedProgram{program.settings}));
-      if (as.uid == 0) return {};
-      return BecomeUser(as.uid, as.gid, as.groups);
+      if (as.uid == 0) return {};  // with the groups that root has
+      return sandbox::BecomeUserForGood(as.uid, as.gid, as.groups);
     case policy::Confinement::kService:
       if (as.uid == 0) return Fail(Code::kDenied, "a program confined as service runs as a user other than root");
       return sandbox::ConfineProgram(sandbox::ServiceProgram{.settings = program.settings,

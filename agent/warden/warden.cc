@@ -79,15 +79,19 @@ void Warden::PrepareCore() {
   wanted.binary = setup_.binary_directory + "/reeve-core";
   PrepareFiles(preparers_, wanted, [this](Result<PreparedFiles> files) {
     const Status started = files ? StartCore(std::move(*files)) : Status(Fail(files.error()));
-    if (started || is_stopping_) return;
-    LogError(Named("reeve-core does not start", started.error().message()));
-    if (has_served_) {
-      loop_.After(kRetryDelay, [this] { PrepareCore(); });
-      return;
-    }
-    exit_code_ = 1;
-    BeginStop();
+    if (!started) DoesNotStart("reeve-core", started.error(), &Warden::PrepareCore);
   });
+}
+
+void Warden::DoesNotStart(const char* name, const Error& why, void (Warden::*prepare)()) {
+  if (is_stopping_) return;
+  LogError(std::string(name) + " does not start: " + why.message());
+  if (has_served_) {
+    loop_.After(kRetryDelay, [this, prepare] { (this->*prepare)(); });
+    return;
+  }
+  exit_code_ = 1;
+  BeginStop();
 }
 
 Status Warden::StartCore(PreparedFiles files) {
@@ -175,15 +179,8 @@ void Warden::PrepareLog() {
   wanted.audit_file = setup_.config.log.audit_file;
   PrepareFiles(preparers_, wanted, [this](Result<PreparedFiles> files) {
     const Status started = files ? StartLog(std::move(*files)) : Status(Fail(files.error()));
-    if (started && !has_served_ && core_.pid < 0) PrepareCore();
-    if (started || is_stopping_) return;
-    LogError(Named("reeve-log does not start", started.error().message()));
-    if (has_served_) {
-      loop_.After(kRetryDelay, [this] { PrepareLog(); });
-      return;
-    }
-    exit_code_ = 1;
-    BeginStop();
+    if (!started) return DoesNotStart("reeve-log", started.error(), &Warden::PrepareLog);
+    if (!has_served_ && core_.pid < 0) PrepareCore();
   });
 }
 

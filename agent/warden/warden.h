@@ -56,6 +56,8 @@ class Warden final : public CoreServices, public WorkerServices {
   // The core.
   void PrepareCore();
   Status StartCore(PreparedFiles files);
+  // `prepare` tries it again, or, when nothing was served yet, the service ends.
+  void DoesNotStart(const char* name, const Error& why, void (Warden::*prepare)());
   void CoreEnded(int wait_status);
   Status CheckCore() override;
   void OnCoreServing() override;

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "agent/warden/become_user.h"
+#include "agent/sandbox/capabilities.h"
 #include "base/log.h"
 
 namespace reeve::warden {
@@ -15,7 +15,7 @@ std::unexpected<Refusal> Refuse(std::string text) { return std::unexpected(Refus
 // In the child.
 Result<ChildAnswer> OpenAsUser(const PermittedOpen& request) {
   const policy::RunAs& as = request.directory.as;
-  REEVE_TRY(BecomeUser(as.uid, as.gid, as.groups));
+  REEVE_TRY(sandbox::BecomeUserForGood(as.uid, as.gid, as.groups));
   ChildAnswer answer;
   answer.fds.push_back(REEVE_TRY(OpenPermitted(request)));
   return answer;

@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <fstream>
+
 #include "base/sys.h"
 #include "base/testing.h"
 
@@ -101,6 +103,24 @@ TEST_F(CgroupTest, StaleLeavesOfAnEarlierRunAreRemoved) {
   ASSERT_EQ(::mkdir(path.c_str(), 0755), 0);
   tree->RemoveStaleLeaves(LeafName());
   EXPECT_NE(::access(path.c_str(), F_OK), 0);
+}
+
+TEST_F(CgroupTest, StaleLeavesGoWithWhoIsInThem) {
+  const auto tree = CgroupTree::Find();
+  const std::string path = tree->path() + "/" + LeafName() + "-stale";
+  ASSERT_EQ(::mkdir(path.c_str(), 0755), 0);
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    ::pause();
+    ::_exit(0);
+  }
+  std::ofstream(path + "/cgroup.procs") << pid << std::flush;
+  tree->RemoveStaleLeaves(LeafName());
+  // Its member is a zombie of this test's, which a leaf does not count.
+  EXPECT_NE(::access(path.c_str(), F_OK), 0);
+  int status = 0;
+  ASSERT_EQ(::waitpid(pid, &status, 0), pid);
+  EXPECT_TRUE(WIFSIGNALED(status));
 }
 
 TEST_F(CgroupTest, RefusesANameThatIsAPath) {
