@@ -51,7 +51,6 @@ class Reaper {
   // By number as Fork gave it; no error when it has ended.
   void Signal(pid_t pid, int signal);
   bool IsRunning(pid_t pid) const { return children_.contains(pid); }
-  size_t running() const { return children_.size(); }
 
  private:
   struct Watched {

@@ -27,7 +27,7 @@ enum class Type : uint16_t {
   // core -> warden
   kStartWorker = 10,   // StartWorker
   kStopWorker = 11,    // WorkerId
-  kAnnounce = 12,      // Announce; header.request_id is the request
+  kAnnounce = 12,      // Announce; header.request_id is the request, which may then ask once
   kRetract = 13,       // WorkerId; header.request_id: answered, or given up; its programs go on
   kOpenDevice = 14,    // ChannelNumber: answered when the device is there
   // warden -> core
