@@ -4,8 +4,8 @@
 #include <map>
 
 #include "agent/config/effective_sandbox.h"
+#include "policy/decide.h"
 #include "policy/diagnostic.h"
-#include "policy/glob.h"
 
 namespace reeve::config {
 namespace {
@@ -160,14 +160,29 @@ void NarrowByCommandLine(const CommandLine& line, Config& config) {
   }
 }
 
+const CommandSpec* FindCommand(const Config& config, const std::string& name) {
+  for (const Plugin& plugin : config.plugins) {
+    const auto found = std::ranges::find(plugin.commands, name, &CommandSpec::name);
+    if (found != plugin.commands.end()) return &*found;
+  }
+  return nullptr;
+}
+
 // --allow-rpcs grants nothing (decision C13); who thinks so is told.
 void WarnOfVainAllows(const CommandLine& line, Config& config) {
-  const policy::Policy& policy = config.policy;
+  if (line.allowed_commands.empty()) return;
+  const auto decider = policy::Decider::Create(config.policy);
+  if (!decider) return;  // it is told with the policy's other mistakes
   for (const std::string& name : line.allowed_commands) {
-    const auto allows = [&](const policy::NamePattern& pattern) { return policy::MatchesName(pattern.pattern, name); };
-    const bool is_allowed = std::ranges::any_of(policy.commands.allow, allows) ||
-                            std::ranges::any_of(policy.profile_commands.allow, allows);
-    if (!is_allowed) config.warnings.push_back("--allow-rpcs lists " + name + ", but policy refuses it; it is not opened");
+    const CommandSpec* command = FindCommand(config, name);
+    if (command == nullptr) {
+      config.warnings.push_back("--allow-rpcs lists " + name + ", which is no command here");
+      continue;
+    }
+    const policy::Decision decision = decider->Command({}, {name, command->Has(kNeverDeniable)});
+    if (decision.is_allowed()) continue;
+    config.warnings.push_back("--allow-rpcs lists " + name + ", which policy rule '" + decision.rule + "' in " +
+                              decision.origin.ToString() + " refuses; it is not opened");
   }
 }
 

@@ -145,7 +145,15 @@ TEST(AssembleTest, TheListsOfTheCommandLineOnlyNarrow) {
   const Config config = MustAssemble(parts);
   EXPECT_FALSE(Allows(config, "guest-exec"));
   EXPECT_FALSE(Allows(config, "guest-file-open"));
-  EXPECT_THAT(config.warnings, ElementsAre("--allow-rpcs lists guest-file-open, but policy refuses it; it is not opened"));
+  EXPECT_THAT(config.warnings, ElementsAre("--allow-rpcs lists guest-file-open, which is no command here"));
+}
+
+TEST(AssembleTest, AVainAllowOfTheCommandLineIsToldWithTheRuleThatRefuses) {
+  Assembly parts = Parts();
+  parts.command_line.allowed_commands = {"guest-ping", "guest-exec"};
+  EXPECT_THAT(MustAssemble(parts).warnings,
+              ElementsAre("--allow-rpcs lists guest-exec, which policy rule 'default' in /etc/reeve/policy.yaml:1 refuses; "
+                          "it is not opened"));
 }
 
 TEST(AssembleTest, OpenSaysSoAtEachStart) {

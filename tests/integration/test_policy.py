@@ -330,9 +330,12 @@ def test_allowed_commands_narrow_to_the_list(reeve):
 
 
 def test_allowed_commands_grant_nothing_and_that_is_said(reeve):
-    reeve.start("--policy", "standard", "-a", "guest-exec,guest-info")
+    reeve.start("--policy", "standard", "-a", "guest-exec,guest-info,guest-ping,guest-nonsense")
     assert open_to(reeve) == {"guest-info"} | NEVER_DENIABLE
-    assert "guest-exec" in reeve.log()
+    lines = [line for line in reeve.log().splitlines() if "--allow-rpcs" in line]
+    assert len(lines) == 2
+    assert re.search(r"lists guest-exec, which policy rule 'default' in /\S+/standard.yaml:\d+ refuses; it is not opened$", lines[0])
+    assert lines[1].endswith("lists guest-nonsense, which is no command here")
 
 
 def test_list_of_commands_is_printed(reeve):
