@@ -459,6 +459,13 @@ def test_log_process_that_does_not_read_delays_nobody_and_the_loss_is_counted(re
     assert sum(counts) > 0
 
 
+def test_log_process_that_hangs_ends_with_the_service(reeve):
+    log = reeve.log_process()
+    os.kill(log, signal.SIGSTOP)
+    assert reeve.stop() == 0
+    wait_until(lambda: not lives(log), GONE_LIMIT_S, "its end")
+
+
 def test_log_that_cannot_be_opened_is_said_and_nothing_starts(stopped):
     stopped.start("-l", "/nowhere/log", waits=False)
     assert stopped.process.wait(timeout=START_LIMIT_S) == 1

@@ -39,6 +39,7 @@ exec:
     loose: {{run: {root}/loose, as: nobody}}
     missing: {{run: {root}/missing, as: nobody}}
 """
+UNIQUE_NAME = f"reeve-was-here-{os.getpid()}-{time.time_ns()}"
 SAY = "#!/bin/sh\necho said\n"
 
 
@@ -111,18 +112,19 @@ def test_service_program_has_a_user_and_nothing_else(reeve):
 
 @pytest.mark.parametrize("directory", ["/tmp", "/var/tmp", "/dev/shm", "/run", "/etc", "/"])
 def test_service_program_writes_no_file_anywhere(reeve, directory):
+    path = f"{directory}/{UNIQUE_NAME}"
     code, out, _ = python(reeve, f"""
 try:
-    open('{directory}/reeve-was-here', 'w')
+    open('{path}', 'w')
 except OSError as error:
     print(error.errno)
 """)
     assert (code, out.strip() in ("30", "13")) == (0, True), out  # EROFS, or EACCES where it may not write anyway
-    assert not os.path.exists(f"{directory}/reeve-was-here")
+    assert not os.path.exists(path)
 
 
 def test_service_program_sees_a_read_only_file_system_where_all_may_write(reeve):
-    assert python(reeve, "import os\ntry: os.mkdir('/tmp/reeve-was-here')\nexcept OSError as e: print(e.errno)")[1] == "30\n"
+    assert python(reeve, f"import os\ntry: os.mkdir('/tmp/{UNIQUE_NAME}')\nexcept OSError as e: print(e.errno)")[1] == "30\n"
 
 
 CALLS = {"unshare a user namespace": (272, "0x10000000, 0, 0"), "mount": (165, "b'x', b'/', b'tmpfs', 0, 0"),
