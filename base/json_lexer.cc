@@ -39,7 +39,6 @@ bool IsLower(uint8_t byte) {
 }
 // Where AppendRun() stops doubling: above the 1 MiB pieces in which files are mostly written, whose memory is used again.
 constexpr size_t kLongStringBytes = 2 * 1024 * 1024;
-constexpr size_t kVeryLongStringBytes = 8 * 1024 * 1024;
 
 // What may not stand inside a string.
 bool BreaksString(uint8_t byte) {
@@ -100,6 +99,7 @@ void Lexer::Skip(Bytes& bytes, size_t count) {
 }
 
 void Lexer::ClearToken() {
+  if (text_.capacity() > kLongStringBytes) std::string().swap(text_);  // a refused token must not keep its memory
   text_.clear();
   echo_.clear();
   escape_.clear();
@@ -228,7 +228,8 @@ bool Lexer::ReadWord(Bytes& bytes, Token& token) {
     if (next == State::kStart)
       return Finish(token, state_ == State::kKeyword ? Token::Kind::kKeyword : Token::Kind::kNumber);
     if (value_bytes_ >= kMaxTokenBytes) return FinishTooLarge(token);
-    text_ += static_cast<char>(Take(bytes));
+    const char character = static_cast<char>(Take(bytes));
+    AppendRun({&character, 1});
     ++value_bytes_;
     if (next == State::kRecovery) return FinishStray(token, std::move(text_));
     state_ = next;

@@ -12,6 +12,8 @@ namespace reeve::json {
 
 // Sum of the tokens' lengths in one value, and so the longest string: qemu-ga's limit.
 inline constexpr size_t kMaxTokenBytes = 64 * 1024 * 1024;
+// The buffer of a token that is longer than this is made for kMaxTokenBytes at once.
+inline constexpr size_t kVeryLongStringBytes = 8 * 1024 * 1024;
 // An error text repeats at most this much of what was read; a 64 MiB token is no error text.
 inline constexpr size_t kMaxEchoBytes = 1024;
 
@@ -63,6 +65,8 @@ class Lexer {
   void ReportLineFeeds(bool is_wanted) { reports_line_feeds_ = is_wanted; }
   // Between two tokens, skipping nothing.
   bool is_idle() const { return state_ == State::kStart; }
+  // Of the tokens of the value that has begun, so far.
+  size_t value_bytes() const { return value_bytes_; }
 
  private:
   enum class State : uint8_t {

@@ -31,6 +31,7 @@ ChannelServer::ChannelServer(EventLoop& loop, Dispatcher& dispatcher, const conf
       dispatcher_(dispatcher),
       config_(config),
       limits_(limits),
+      memory_(config.core.limits.data_bytes),
       open_device_(std::move(open_device)),
       channels_(config.channels.size()),
       read_buffer_(std::make_unique_for_overwrite<uint8_t[]>(kReadBufferBytes)) {}
@@ -164,7 +165,7 @@ qga::SessionOptions ChannelServer::OptionsOf(uint32_t channel) const {
 }
 
 void ChannelServer::AddClient(uint32_t channel, transport::Connection connection) {
-  const Client::Parts parts{loop_, dispatcher_, *this, {read_buffer_.get(), kReadBufferBytes}};
+  const Client::Parts parts{loop_, dispatcher_, *this, memory_, {read_buffer_.get(), kReadBufferBytes}};
   auto client = std::make_unique<Client>(parts, std::move(connection), channel, config_.channels[channel].name,
                                          OptionsOf(channel));
   const Status started = client->Start();
@@ -191,6 +192,7 @@ void ChannelServer::OnConnectionGone(Client& client) {
 void ChannelServer::OnClientDone(Client& client) {
   Later(std::chrono::nanoseconds(0), [this, done = &client] {
     clients_.erase(done);
+    memory_.GiveBack();
     ResumeAccepting();
   });
 }

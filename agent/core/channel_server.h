@@ -73,6 +73,7 @@ class ChannelServer final : public Client::Owner {
   Dispatcher& dispatcher_;
   const config::Config& config_;
   const Limits limits_;
+  const MemoryBudget memory_;
   OpenDevice open_device_;
   std::vector<Channel> channels_;  // as Config::channels
   std::unique_ptr<uint8_t[]> read_buffer_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/json_lexer.h"
 #include "base/log.h"
 
 namespace reeve::core {
@@ -10,6 +11,12 @@ namespace {
 
 // So many buffers of one client, then the others get their turn.
 constexpr int kMaxReadsPerTurn = 4;
+// From here on a request that is not complete needs leave to grow. From the second number on its next buffer may be made
+// for the longest token, and copied once; when it has that one, it grows by little again.
+constexpr size_t kLargeRequestBytes = 1024 * 1024;
+constexpr size_t kVeryLargeRequestBytes = 2 * kLargeRequestBytes;
+constexpr size_t kNextBufferBytes = 2 * json::kMaxTokenBytes + json::kVeryLongStringBytes;
+constexpr size_t kLittleGrowthBytes = 8 * 1024 * 1024;
 
 }  // namespace
 
@@ -99,10 +106,19 @@ bool Client::ReadOnce() {
     TakeEnd();
     return false;
   }
+  RefuseWhatIsTooMuch();
   session_.TakeInput(Bytes(parts_.read_buffer.first(*count)), parts_.loop.Now());
   // A short read of a stream emptied it, and the loop will tell of more; asking again now would cost each request a call.
   may_read_ = is_serial() || *count == parts_.read_buffer.size();
   return may_read_;
+}
+
+void Client::RefuseWhatIsTooMuch() {
+  const size_t held = session_.partial_bytes();
+  const bool grows_much = held >= kVeryLargeRequestBytes && held < json::kVeryLongStringBytes;
+  const size_t growth = grows_much ? kNextBufferBytes : kLittleGrowthBytes;
+  if (held < kLargeRequestBytes || parts_.memory.HasRoom(growth)) return;
+  session_.RefusePartial("the agent has no memory left for a request of this size", parts_.loop.Now());
 }
 
 void Client::TakeEnd() {

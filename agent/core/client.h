@@ -6,6 +6,7 @@
 
 #include "agent/core/asker.h"
 #include "agent/core/dispatcher.h"
+#include "agent/core/memory_budget.h"
 #include "agent/qga/session.h"
 #include "agent/transport/connection.h"
 #include "base/event_loop.h"
@@ -30,6 +31,7 @@ class Client final : public qga::Session::Executor {
     EventLoop& loop;
     Dispatcher& dispatcher;
     Owner& owner;
+    MemoryBudget memory;
     std::span<uint8_t> read_buffer;  // shared by all clients: nothing stays in it between calls
   };
 
@@ -58,6 +60,7 @@ class Client final : public qga::Session::Executor {
   void Turn();
   void Read();
   bool ReadOnce();
+  void RefuseWhatIsTooMuch();
   void TakeEnd();
   void Write();
   bool IsOver() const;

@@ -26,7 +26,7 @@ constexpr size_t kMaxClients = 256;
 // one instead of going to the kernel and coming back as fresh pages, which cost as much as all the copying; what is above
 // this at the heap's end goes back at once. The second number keeps such buffers on the heap.
 constexpr int kKeptBytes = 6 * 1024 * 1024;
-constexpr int kMappedFrom = 16 * 1024 * 1024;
+constexpr int kMappedFrom = 4 * 1024 * 1024;
 
 bool IsPlaced(int number) { return ::fcntl(number, F_GETFD) >= 0; }
 

@@ -18,6 +18,9 @@ constexpr int32_t kNoCommandStatus = -10;
 constexpr int32_t kCancelledStatus = -7;
 // Larger arguments are not kept for a second try: no idempotent command has such.
 constexpr size_t kMaxRetriedArguments = 64 * 1024;
+// A reply that is this large already is asked about at each piece: whether so much more may come.
+constexpr size_t kLargeReplyBytes = 1024 * 1024;
+constexpr size_t kReplyGrowthBytes = 8 * 1024 * 1024;
 
 std::string DeadlineText(const WorkerCall& call) {
   return "its deadline of " + std::to_string(call.command->deadline_ms) + " ms";
@@ -265,10 +268,17 @@ void WorkerSlot::OnReplyPiece(uint64_t request_id, Bytes piece) {
   if (found == calls_.end() || !found->second.reply_error.empty()) return;
   Pending& pending = found->second;
   pending.has_reply = true;
-  const Status fed = pending.reemitter.Feed(AsText(piece), pending.reply);
-  if (fed) return;
-  pending.reply_error = fed.error().message();
-  pending.reply.Clear();
+  if (pending.reply.size() >= kLargeReplyBytes && !context_.memory.HasRoom(kReplyGrowthBytes)) {
+    pending.reply_error = "the agent has no memory left for a reply of this size";
+  } else {
+    const Status fed = pending.reemitter.Feed(AsText(piece), pending.reply);
+    if (!fed) pending.reply_error = NoJson(fed.error());
+  }
+  if (!pending.reply_error.empty()) pending.reply.Clear();
+}
+
+std::string WorkerSlot::NoJson(const Error& error) const {
+  return WorkerName() + " sent a reply that is no JSON: " + error.message();
 }
 
 Reply WorkerSlot::ReplyOf(Pending& pending, int32_t status, std::string_view text) const {
@@ -284,10 +294,9 @@ Reply WorkerSlot::ReplyOf(Pending& pending, int32_t status, std::string_view tex
   if (!pending.has_reply) return Reply::Return("{}");
   if (pending.reply_error.empty()) {
     const Status finished = pending.reemitter.Finish(pending.reply);
-    if (!finished) pending.reply_error = finished.error().message();
+    if (!finished) pending.reply_error = NoJson(finished.error());
   }
-  if (!pending.reply_error.empty())
-    return Reply::Failure(ErrorClass::kGenericError, WorkerName() + " sent a reply that is no JSON: " + pending.reply_error);
+  if (!pending.reply_error.empty()) return Reply::Failure(ErrorClass::kGenericError, pending.reply_error);
   Reply reply;
   reply.value = std::move(pending.reply);
   return reply;

@@ -10,6 +10,7 @@
 #include "agent/core/deadline_book.h"
 #include "agent/core/freeze_state.h"
 #include "agent/core/log_limiter.h"
+#include "agent/core/memory_budget.h"
 #include "agent/core/warden_link.h"
 #include "agent/core/worker_call.h"
 #include "agent/wire/worker_link.h"
@@ -32,6 +33,7 @@ struct SlotContext {
   WorkerRequests& warden;
   FreezeState& freeze;
   uint64_t generation = 0;
+  MemoryBudget memory = MemoryBudget(0);
 };
 
 // The one worker of one plugin: started on first use, asked to end when it idles, started again on the next use after
@@ -79,7 +81,7 @@ class WorkerSlot final : public wire::WorkerLink::Events {
     std::string arguments_again;  // of an idempotent command, for the second try
     json::Reemitter reemitter;
     ByteQueue reply;
-    std::string reply_error;  // the reply is no JSON
+    std::string reply_error;  // why the reply cannot be given on
     bool has_reply = false;
   };
   using Calls = std::unordered_map<uint64_t, Pending>;
@@ -99,6 +101,7 @@ class WorkerSlot final : public wire::WorkerLink::Events {
   void Fail(uint64_t id, std::string description);
   void FailWaiting(const std::string& description);
   void SettleInFlight(const std::string& why);
+  std::string NoJson(const Error& error) const;
   Reply ReplyOf(Pending& pending, int32_t status, std::string_view text) const;
   void WatchIdleness();
   void OnIdleTimer();

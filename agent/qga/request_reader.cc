@@ -65,12 +65,14 @@ class RequestReader::Impl {
  public:
   std::optional<Item> Next(Bytes& bytes);
   bool HasPartial() const { return !lexer_.is_idle() || !parser_.is_idle(); }
+  size_t partial_bytes() const { return lexer_.value_bytes(); }
+  InputError RefusePartial(std::string description) { return Fail(std::move(description)); }
   void DropPartial();
   void DropPartialAtLineFeed() { lexer_.ReportLineFeeds(HasPartial()); }
 
  private:
   std::optional<Item> Take();
-  Item Fail(std::string description);
+  InputError Fail(std::string description);
 
   json::Lexer lexer_;
   json::Parser parser_;
@@ -94,7 +96,7 @@ void RequestReader::Impl::DropPartial() {
 }
 
 // Ends the value with an error line and skips what may belong to it.
-Item RequestReader::Impl::Fail(std::string description) {
+InputError RequestReader::Impl::Fail(std::string description) {
   lexer_.Swallow(parser_.open_braces(), parser_.open_brackets());
   parser_.Reset();
   return Refuse(std::move(description));
@@ -137,6 +139,12 @@ std::optional<Item> RequestReader::Next(Bytes& bytes) {
 }
 bool RequestReader::HasPartial() const {
   return impl_->HasPartial();
+}
+size_t RequestReader::partial_bytes() const {
+  return impl_->partial_bytes();
+}
+InputError RequestReader::RefusePartial(std::string description) {
+  return impl_->RefusePartial(std::move(description));
 }
 void RequestReader::DropPartial() {
   impl_->DropPartial();

@@ -41,6 +41,10 @@ class RequestReader {
 
   // Whether a value has begun that is not complete, or bytes are being skipped.
   bool HasPartial() const;
+  // How many bytes of tokens the value that has begun holds.
+  size_t partial_bytes() const;
+  // Gives up the value that has begun: returns its error and skips what may belong to it, as after any other.
+  [[nodiscard]] InputError RefusePartial(std::string description);
   // Forgets what HasPartial() speaks of, without an error line. Positions count on.
   void DropPartial();
   // What is partial now may be half a request of a client that left (serial ports only): besides completing

@@ -335,5 +335,14 @@ TEST(RequestReaderPartialTest, WhenNothingIsPartialLineFeedsStayFree) {
   EXPECT_EQ(Feed(reader, "{\n\"execute\":\"b\"}"), std::vector<std::string>{"run b {}"});
 }
 
+TEST(RequestReaderPartialTest, WhatIsRefusedAmidAStringIsSkippedToItsEndAndHoldsNothing) {
+  RequestReader reader;
+  Feed(reader, R"({"execute":"a","id":"xxx)");
+  EXPECT_GT(reader.partial_bytes(), 10u);
+  EXPECT_EQ(reader.RefusePartial("too much").description, "too much");
+  EXPECT_EQ(reader.partial_bytes(), 0u);
+  EXPECT_EQ(Feed(reader, R"(}{"} {"execute":"b"})"), std::vector<std::string>{"run b {}"});
+}
+
 }  // namespace
 }  // namespace reeve::qga

@@ -60,6 +60,10 @@ void Session::Digest(Bytes bytes, RunningTime now) {
   if (!reader_.HasPartial()) partial_dies_at_.reset();
 }
 
+void Session::RefusePartial(std::string description, RunningTime now) {
+  Owe(reader_.RefusePartial(std::move(description)), now);
+}
+
 void Session::DigestKept(RunningTime now) {
   if (kept_input_.empty() || IsFull()) return;
   const std::string input = std::exchange(kept_input_, {});

@@ -74,6 +74,10 @@ class Session {
   void TakeInput(Bytes bytes, RunningTime now);
   // Whether to read on. False while too much output stands unread, and after Close().
   bool wants_input() const;
+  // How many bytes of a request that is not complete are held.
+  size_t partial_bytes() const { return reader_.partial_bytes(); }
+  // Answers that request by an error in its turn, and skips the rest of it.
+  void RefusePartial(std::string description, RunningTime now);
   // Bytes to be written, oldest first; what was written is taken off by ConsumeOutput().
   const ByteQueue& output() const { return output_; }
   void ConsumeOutput(size_t count, RunningTime now);

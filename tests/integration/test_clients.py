@@ -395,3 +395,59 @@ def test_client_that_shuts_its_side_down_amid_a_request_is_forgotten(agent):
         while not (line := client.read_line()).startswith(b"\xff"):
             pass
         assert line == b'\xff{"return": 1}'
+
+
+def resident_mib(pid):
+    return int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
+
+
+def test_many_clients_that_leave_large_replies_unread_get_errors_and_harm_nobody(agent, tmp_path):
+    """Each may have a reply of 64 MiB; together they would be more than the process may hold."""
+    if not is_reeve(agent):
+        pytest.skip("qemu-ga serves one at a time")
+    core = agent.process("reeve-core")
+    with open(tmp_path / "large", "wb") as file:
+        file.truncate(48 << 20)
+    with connect(agent) as client:
+        handles = [value_of(client.call("guest-file-open", path=str(tmp_path / "large"))) for _ in range(12)]
+        greedy = [connect(agent) for _ in handles]
+        for other, handle in zip(greedy, handles):
+            other.send(b'{"execute":"guest-file-read","arguments":{"handle":%d,"count":50331648}}\n' % handle)
+        # The one worker answers in their order, so this comes after all of them.
+        assert "error" in client.call("guest-file-close", handle=1)
+        replies = [json.loads(other.read_line()) for other in greedy]
+        refused = [reply["error"]["desc"] for reply in replies if "error" in reply]
+        assert 0 < len(refused) < len(replies)
+        assert set(refused) == {"the agent has no memory left for a reply of this size"}
+        for other in greedy:
+            other._socket.close()
+        for handle in handles:
+            value_of(client.call("guest-file-close", handle=handle))
+    assert agent.process("reeve-core") == core
+    with connect(agent) as client:
+        client.call("guest-ping")
+    end = time.monotonic() + PROGRAM_LIMIT_S
+    while resident_mib(core) > 48:
+        assert time.monotonic() < end, "the memory is not given back"
+        time.sleep(0.05)
+
+
+def test_many_clients_that_send_requests_without_end_get_errors_and_harm_nobody(agent):
+    if not is_reeve(agent):
+        pytest.skip("qemu-ga serves one at a time")
+    core = agent.process("reeve-core")
+    greedy = [connect(agent) for _ in range(12)]
+    for other in greedy:
+        other.send(b'{"execute":"guest-ping","id":"')
+    for _ in range(50):
+        for other in greedy:
+            other.send(b"x" * (1 << 20))
+    for other in greedy:
+        other.send(b'"}\n')
+    refused = 0
+    for other in greedy:
+        reply = json.loads(other.read_line())
+        refused += "error" in reply and "no memory left" in reply["error"]["desc"]
+        other._socket.close()
+    assert 0 < refused < len(greedy)
+    assert agent.process("reeve-core") == core
