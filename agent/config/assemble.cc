@@ -80,6 +80,19 @@ void LowerDeadlines(const policy::Policy& policy, Plugin& plugin) {
   }
 }
 
+// The plugin keeps each file within its directory's max-file. The kernel keeps the whole process within the largest of
+// them, whatever the plugin does; a directory without one leaves it what policy granted.
+void LimitFileSize(const policy::Policy& policy, Plugin& plugin) {
+  const auto opens_files = [](const CommandSpec& command) { return command.check == ArgumentCheck::kFile; };
+  if (policy.directories.empty() || std::ranges::none_of(plugin.commands, opens_files)) return;
+  uint64_t largest = 0;
+  for (const policy::FileDirectory& directory : policy.directories) {
+    if (directory.max_file_bytes == 0) return;
+    largest = std::max(largest, directory.max_file_bytes);
+  }
+  plugin.sandbox.limits.file_bytes = std::min(plugin.sandbox.limits.file_bytes, largest);
+}
+
 Plugin PluginOf(const ManifestFile& file, const policy::Policy& policy, uint32_t uid, Problems& warnings) {
   const Manifest& manifest = file.manifest;
   Plugin plugin;
@@ -101,6 +114,7 @@ Plugin PluginOf(const ManifestFile& file, const policy::Policy& policy, uint32_t
   }
   plugin.sandbox = std::move(effective.profile);
   plugin.sandbox.uid = uid;
+  LimitFileSize(policy, plugin);
   if (rules != nullptr) ApplyRules(*rules, plugin);
   LowerDeadlines(policy, plugin);
   return plugin;

@@ -134,6 +134,27 @@ bool Allows(const Config& config, std::string_view command) {
   return policy::Decider::Create(config.policy)->Command({.channel = "default"}, {command, false}).is_allowed();
 }
 
+TEST(AssembleTest, TheWorkerThatOpensFilesIsHeldToTheLargestMaxFile) {
+  Assembly parts = Parts();
+  CommandSpec open = Command("guest-file-open");
+  open.check = ArgumentCheck::kFile;
+  parts.manifests.push_back(PluginFile("file", {open}));
+  for (ManifestFile& file : parts.manifests) file.manifest.sandbox.limits.file_bytes = 8 << 20;
+  const auto limit_of = [](const Config& config, size_t plugin) { return config.plugins[plugin].sandbox.limits.file_bytes; };
+  policy::FileDirectory directory;
+  directory.id = "a";
+  directory.path = "/srv/a";
+  directory.max_file_bytes = 4096;
+  parts.policy.directories = {directory};
+  directory.path = "/srv/b";
+  directory.max_file_bytes = 65536;
+  parts.policy.directories.push_back(directory);
+  EXPECT_EQ(limit_of(MustAssemble(parts), 2), 65536u);
+  EXPECT_EQ(limit_of(MustAssemble(parts), 1), 8u << 20);  // opens nothing
+  parts.policy.directories[0].max_file_bytes = 0;
+  EXPECT_EQ(limit_of(MustAssemble(parts), 2), 8u << 20);
+}
+
 TEST(AssembleTest, TheListsOfTheCommandLineOnlyNarrow) {
   Assembly parts = Parts();
   parts.policy.commands.allow = {{"guest-exec", {}}};
