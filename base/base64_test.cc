@@ -36,8 +36,8 @@ Result<std::string> DecodeInPieces(std::string_view text, size_t piece_chars) {
 }
 
 TEST(Base64Test, KnowsTheVectorsOfTheRfc) {
-  const std::pair<std::string, std::string> vectors[] = {
-      {"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}};
+  const std::pair<std::string, std::string> vectors[] = {{"", ""},        {"f", "Zg=="},        {"fo", "Zm8="},
+                                                         {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}};
   for (const auto& [bytes, text] : vectors) {
     EXPECT_EQ(Base64Encode(AsBytes(bytes)), text);
     EXPECT_EQ(Base64Decode(text).value(), bytes);
@@ -87,8 +87,7 @@ TEST(Base64Test, LineEndsAreSkippedWhereverTheyStand) {
 TEST(Base64Test, RefusesOtherCharactersThanTheAlphabets) {
   for (const char* text : {"Zm9 v", "Zm9v YmE=", "Zm-_", "Zm9v\t", "Zm9\\", "\xff\xff\xff\xff", "Zm9v*AAA"}) {
     for (size_t piece : {1, 3, 100}) {
-      EXPECT_THAT(DecodeInPieces(text, piece), FailsSaying("Base64 data contains invalid characters"))
-          << text;
+      EXPECT_THAT(DecodeInPieces(text, piece), FailsSaying("Base64 data contains invalid characters")) << text;
     }
   }
   EXPECT_THAT(DecodeInPieces(std::string_view("Zm9v\0AAA", 8), 100), FailsWith(Code::kInvalidArgument));
@@ -103,8 +102,7 @@ TEST(Base64Test, RefusesATailThatIsNotWhole) {
 }
 
 TEST(Base64Test, RefusesPaddingAnywhereButAtTheEnd) {
-  for (const char* text :
-       {"====", "aGVsbG8=aGVs", "Zg==Zg==", "=Zm9", "Z=m9", "Zm==9AAA", "Zg======", "A==="}) {
+  for (const char* text : {"====", "aGVsbG8=aGVs", "Zg==Zg==", "=Zm9", "Z=m9", "Zm==9AAA", "Zg======", "A==="}) {
     for (size_t piece : {1, 4, 8, 100}) {
       EXPECT_THAT(DecodeInPieces(text, piece), FailsSaying(std::string(Base64Decoder::kInvalid)))
           << text << " " << piece;

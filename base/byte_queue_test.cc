@@ -12,8 +12,7 @@ std::string FrontText(const ByteQueue& queue) {
   std::array<iovec, 16> pieces;
   const size_t used = queue.Front(pieces);
   std::string text;
-  for (size_t i = 0; i < used; ++i)
-    text.append(static_cast<const char*>(pieces[i].iov_base), pieces[i].iov_len);
+  for (size_t i = 0; i < used; ++i) text.append(static_cast<const char*>(pieces[i].iov_base), pieces[i].iov_len);
   return text;
 }
 

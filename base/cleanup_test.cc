@@ -6,7 +6,9 @@ namespace reeve {
 
 TEST(CleanupTest, RunsAtTheEndOfTheScope) {
   int runs = 0;
-  { Cleanup undo = [&] { ++runs; }; }
+  {
+    Cleanup undo = [&] { ++runs; };
+  }
   EXPECT_EQ(runs, 1);
 }
 

@@ -21,7 +21,7 @@ namespace reeve {
 class EventLoop {
  public:
   using OnReady = std::function<void(uint32_t events)>;  // EPOLLIN, EPOLLOUT, EPOLLHUP, ...
-  using TimerId = uint64_t;                               // 0 is no timer
+  using TimerId = uint64_t;                              // 0 is no timer
 
   // `clock` is lent for the life of the loop.
   static Result<EventLoop> Create(Clock& clock);

@@ -180,8 +180,7 @@ Result<Value> Parse(std::string_view text) {
   for (std::string_view part : {text, std::string_view("\n")}) {
     Bytes bytes = AsBytes(part);
     while (lexer.Next(bytes, token)) {
-      if (token.kind == Token::Kind::kTooLarge)
-        return Fail(Code::kTooLarge, "JSON token size limit exceeded");
+      if (token.kind == Token::Kind::kTooLarge) return Fail(Code::kTooLarge, "JSON token size limit exceeded");
       if (token.kind == Token::Kind::kStray)
         return Fail(Code::kBadMessage, ParseErrorText(token.position, "stray '" + token.text + "'"));
       if (value) return Fail(Code::kBadMessage, ParseErrorText(token.position, "more than one value"));

@@ -43,15 +43,11 @@ constexpr Case kDialect[] = {
     {"TruncatedUtf8IsRefused", "\"\xE2\x82\"", "1:1: JSON parse error, invalid UTF-8 sequence in string"},
     {"TooLargeForADoubleIsRefused", R"({"id":1e999})", "1:7: JSON parse error, number out of range"},
     {"SurrogatePairIsOneCharacter", R"("\ud83d\ude00")", R"("\uD83D\uDE00")"},
-    {"HighSurrogateAlone", R"("\ud800")",
-     R"(1:1: JSON parse error, \ud800 is not a valid Unicode character)"},
-    {"HighSurrogateWithText", R"("\ud800x")",
-     R"(1:1: JSON parse error, \ud800 is not a valid Unicode character)"},
-    {"TwoHighSurrogates", R"("\ud800\ud800")",
-     R"(1:1: JSON parse error, \ud800 is not a valid Unicode character)"},
+    {"HighSurrogateAlone", R"("\ud800")", R"(1:1: JSON parse error, \ud800 is not a valid Unicode character)"},
+    {"HighSurrogateWithText", R"("\ud800x")", R"(1:1: JSON parse error, \ud800 is not a valid Unicode character)"},
+    {"TwoHighSurrogates", R"("\ud800\ud800")", R"(1:1: JSON parse error, \ud800 is not a valid Unicode character)"},
     {"LowSurrogateAlone", R"("\uDC00")", R"(1:1: JSON parse error, \uDC00 is not a valid Unicode character)"},
-    {"EscapedNoncharacter", R"("\ufffe")",
-     R"(1:1: JSON parse error, \ufffe is not a valid Unicode character)"},
+    {"EscapedNoncharacter", R"("\ufffe")", R"(1:1: JSON parse error, \ufffe is not a valid Unicode character)"},
     {"NoHexDigits", R"("\uzz12")", R"(1:1: JSON parse error, \uzz12 is not a valid Unicode character)"},
     {"TooFewHexDigits", R"("\u12")", R"(1:1: JSON parse error, \u12" is not a valid Unicode character)"},
     {"UnknownEscape", R"("\x41")", "1:1: JSON parse error, invalid escape sequence in string"},
@@ -100,8 +96,7 @@ TEST(JsonParserTest, TokenBytesOf64MiBAreReadAndOneMoreIsRefused) {
   EXPECT_THAT(Parse(string_of(kMaxTokenBytes)), IsOk());
   EXPECT_THAT(Parse(string_of(kMaxTokenBytes + 1)), FailsSaying("JSON token size limit exceeded"));
   EXPECT_THAT(Parse("[" + string_of(kMaxTokenBytes - 2) + "   ]"), IsOk());
-  EXPECT_THAT(Parse("[" + string_of(kMaxTokenBytes - 1) + "]"),
-              FailsSaying("JSON token size limit exceeded"));
+  EXPECT_THAT(Parse("[" + string_of(kMaxTokenBytes - 1) + "]"), FailsSaying("JSON token size limit exceeded"));
 }
 
 TEST(JsonParserTest, DuplicateKeysAreFoundInLargeObjects) {

@@ -257,8 +257,7 @@ void Reemitter::StepUnicodeEscape() {
   text_.clear();
   if (!unit) return Fail(Code::kBadMessage, "a string holds a wrong escape sequence");
   const bool is_low = *unit >= 0xDC00 && *unit <= 0xDFFF;
-  if (is_low != (high_surrogate_ != 0))
-    return Fail(Code::kBadMessage, "a string holds half a surrogate pair");
+  if (is_low != (high_surrogate_ != 0)) return Fail(Code::kBadMessage, "a string holds half a surrogate pair");
   if (is_low) {
     AppendEscaped(buffer_, 0x10000 + ((high_surrogate_ - 0xD800) << 10) + (*unit - 0xDC00));
     high_surrogate_ = 0;

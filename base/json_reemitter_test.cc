@@ -11,8 +11,7 @@ std::string Reemit(std::string_view text, size_t portion) {
   Reemitter reemitter;
   ByteQueue out;
   for (size_t at = 0; at < text.size(); at += portion) {
-    if (Status status = reemitter.Feed(text.substr(at, portion), out); !status)
-      return status.error().message();
+    if (Status status = reemitter.Feed(text.substr(at, portion), out); !status) return status.error().message();
   }
   if (Status status = reemitter.Finish(out); !status) return status.error().message();
   return out.ToString();
@@ -32,9 +31,8 @@ TEST(ReemitterTest, BringsAnySpacingIntoWireForm) {
 }
 
 TEST(ReemitterTest, LeavesNoByteButPrintableAscii) {
-  EXPECT_EQ(
-      Reemit("\"\xC3\xA9 \\u00e9 \\u0041 \\/ \x7F \xF0\x9F\x98\x80 \\ud83d\\ude00 \\n \\u000a \\u0000\""),
-      "\"\\u00E9 \\u00E9 A / \\u007F \\uD83D\\uDE00 \\uD83D\\uDE00 \\n \\n \\u0000\"");
+  EXPECT_EQ(Reemit("\"\xC3\xA9 \\u00e9 \\u0041 \\/ \x7F \xF0\x9F\x98\x80 \\ud83d\\ude00 \\n \\u000a \\u0000\""),
+            "\"\\u00E9 \\u00E9 A / \\u007F \\uD83D\\uDE00 \\uD83D\\uDE00 \\n \\n \\u0000\"");
 }
 
 TEST(ReemitterTest, NoncharactersBecomeReplacements) {

@@ -36,12 +36,8 @@ unsigned PlainMask(const char* text, char quote) {
 
 void AppendHex(std::string& out, uint32_t unit) {
   static constexpr char kDigits[] = "0123456789ABCDEF";
-  const char escape[] = {'\\',
-                         'u',
-                         kDigits[unit >> 12 & 15],
-                         kDigits[unit >> 8 & 15],
-                         kDigits[unit >> 4 & 15],
-                         kDigits[unit & 15]};
+  const char escape[] = {
+      '\\', 'u', kDigits[unit >> 12 & 15], kDigits[unit >> 8 & 15], kDigits[unit >> 4 & 15], kDigits[unit & 15]};
   out.append(escape, sizeof escape);
 }
 
@@ -111,9 +107,7 @@ bool IsSurrogate(uint32_t code_point) {
 }
 
 void AppendUtf8(std::string& out, uint32_t code_point) {
-  const auto continuation = [&](unsigned shift) {
-    out += static_cast<char>(0x80 | (code_point >> shift & 0x3F));
-  };
+  const auto continuation = [&](unsigned shift) { out += static_cast<char>(0x80 | (code_point >> shift & 0x3F)); };
   if (code_point < 0x80) {
     out += static_cast<char>(code_point);
   } else if (code_point < 0x800) {
@@ -186,8 +180,7 @@ std::optional<Value> ParseNumber(std::string_view text) {
     int64_t number = 0;
     if (std::from_chars(begin, end, number).ec == std::errc()) return Value(number);
     uint64_t unsigned_number = 0;
-    if (text[0] != '-' && std::from_chars(begin, end, unsigned_number).ec == std::errc())
-      return Value(unsigned_number);
+    if (text[0] != '-' && std::from_chars(begin, end, unsigned_number).ec == std::errc()) return Value(unsigned_number);
   }
   double number = 0;
   if (std::from_chars(begin, end, number).ec == std::errc()) return Value(number);

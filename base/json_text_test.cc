@@ -44,8 +44,8 @@ std::string Decode(std::string_view bytes) {
 }
 
 TEST(Utf8DecoderTest, TakesWellFormedSequences) {
-  for (const std::string_view text : {"a\x7F", "\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xEF\xBF\xBD",
-                                      "\xED\x9F\xBF", "\xEE\x80\x80", "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF"})
+  for (const std::string_view text : {"a\x7F", "\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xEF\xBF\xBD", "\xED\x9F\xBF",
+                                      "\xEE\x80\x80", "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF"})
     EXPECT_EQ(Decode(text), text);
 }
 
@@ -89,8 +89,7 @@ TEST(EscapeTest, IsUpperCaseAndShortWhereQemuIs) {
 TEST(NumberTest, KnowsTheGrammar) {
   for (const std::string_view text : {"0", "-0", "10", "1.5", "1e3", "1E+3", "0.1e-2", "-9"})
     EXPECT_TRUE(IsNumber(text)) << text;
-  for (const std::string_view text :
-       {"", "-", "01", ".5", "1.", "+1", "1e", "1e+", "0x1", "1 ", "--1", "1.e1"})
+  for (const std::string_view text : {"", "-", "01", ".5", "1.", "+1", "1e", "1e+", "0x1", "1 ", "--1", "1.e1"})
     EXPECT_FALSE(IsNumber(text)) << text;
 }
 

@@ -32,9 +32,15 @@ std::string Escaped(std::string_view text) {
 
 }  // namespace
 
-void SetLogSink(LogSink* sink) { g_sink = sink; }
-void SetLogProcess(std::string process) { Process() = std::move(process); }
-void SetLogLevel(Severity least_severe) { g_least_severe = least_severe; }
+void SetLogSink(LogSink* sink) {
+  g_sink = sink;
+}
+void SetLogProcess(std::string process) {
+  Process() = std::move(process);
+}
+void SetLogLevel(Severity least_severe) {
+  g_least_severe = least_severe;
+}
 
 std::string_view SeverityName(Severity severity) {
   switch (severity) {

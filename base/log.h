@@ -16,16 +16,24 @@ class LogSink {
   virtual void Write(Severity severity, std::string_view line) = 0;
 };
 
-void SetLogSink(LogSink* sink);            // lent, for the life of the process
-void SetLogProcess(std::string process);   // "reeved", "reeve-core", ...
-void SetLogLevel(Severity least_severe);   // kWarning unless told
+void SetLogSink(LogSink* sink);           // lent, for the life of the process
+void SetLogProcess(std::string process);  // "reeved", "reeve-core", ...
+void SetLogLevel(Severity least_severe);  // kWarning unless told
 
 // Control bytes in `text` are written as \xNN: what a host or a plugin says can never start a line of its own.
 void Log(Severity severity, std::string_view text);
-inline void LogError(std::string_view text) { Log(Severity::kError, text); }
-inline void LogWarning(std::string_view text) { Log(Severity::kWarning, text); }
-inline void LogInfo(std::string_view text) { Log(Severity::kInfo, text); }
-inline void LogDebug(std::string_view text) { Log(Severity::kDebug, text); }
+inline void LogError(std::string_view text) {
+  Log(Severity::kError, text);
+}
+inline void LogWarning(std::string_view text) {
+  Log(Severity::kWarning, text);
+}
+inline void LogInfo(std::string_view text) {
+  Log(Severity::kInfo, text);
+}
+inline void LogDebug(std::string_view text) {
+  Log(Severity::kDebug, text);
+}
 
 std::string_view SeverityName(Severity severity);
 

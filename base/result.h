@@ -24,7 +24,9 @@ using Status = Result<void>;
 [[nodiscard]] inline std::unexpected<Error> Fail(Code code, std::string message) {
   return std::unexpected<Error>(Error(code, std::move(message)));
 }
-[[nodiscard]] inline std::unexpected<Error> Fail(Error error) { return std::unexpected<Error>(std::move(error)); }
+[[nodiscard]] inline std::unexpected<Error> Fail(Error error) {
+  return std::unexpected<Error>(std::move(error));
+}
 // The failure of the system call just made; reads errno.
 [[nodiscard]] std::unexpected<Error> FailErrno(const std::string& tried);
 
@@ -38,10 +40,10 @@ T Take(Result<T>&& result) {
 }  // namespace reeve
 
 // The value of a Result, or return its error from the enclosing function.
-#define REEVE_TRY(expression)                                                     \
-  __extension__({                                                                 \
-    auto reeve_try_result = (expression);                                         \
-    if (!reeve_try_result) [[unlikely]]                                           \
+#define REEVE_TRY(expression)                                                      \
+  __extension__({                                                                  \
+    auto reeve_try_result = (expression);                                          \
+    if (!reeve_try_result) [[unlikely]]                                            \
       return std::unexpected<::reeve::Error>(std::move(reeve_try_result).error()); \
-    ::reeve::result_internal::Take(std::move(reeve_try_result));                  \
+    ::reeve::result_internal::Take(std::move(reeve_try_result));                   \
   })

@@ -28,7 +28,9 @@ Status PassOn(bool fails) {
   return {};
 }
 
-TEST(ResultTest, TryGivesTheValueAlsoWhenItOnlyMoves) { EXPECT_EQ(Quarter(8).value(), 2); }
+TEST(ResultTest, TryGivesTheValueAlsoWhenItOnlyMoves) {
+  EXPECT_EQ(Quarter(8).value(), 2);
+}
 
 TEST(ResultTest, TryReturnsTheFirstErrorUnchanged) {
   EXPECT_THAT(Quarter(6), FailsSaying("halve 3: odd"));

@@ -66,8 +66,7 @@ Result<size_t> Write(int fd, Bytes bytes) {
 }
 
 Result<size_t> WriteVector(int fd, std::span<const iovec> pieces) {
-  const ssize_t count =
-      RetryOnInterrupt([&] { return ::writev(fd, pieces.data(), static_cast<int>(pieces.size())); });
+  const ssize_t count = RetryOnInterrupt([&] { return ::writev(fd, pieces.data(), static_cast<int>(pieces.size())); });
   if (count < 0) return FailErrno("write");
   return static_cast<size_t>(count);
 }
@@ -108,12 +107,14 @@ Status SetCloseOnExec(int fd, bool close_on_exec) {
 }
 
 Result<struct stat> Stat(int fd) {
-  struct stat status {};
+  struct stat status{};
   if (::fstat(fd, &status) < 0) return FailErrno("fstat");
   return status;
 }
 
-Result<UniqueFd> Duplicate(int fd) { return Opened(::fcntl(fd, F_DUPFD_CLOEXEC, 0), "duplicate descriptor"); }
+Result<UniqueFd> Duplicate(int fd) {
+  return Opened(::fcntl(fd, F_DUPFD_CLOEXEC, 0), "duplicate descriptor");
+}
 
 Result<TwoFds> Pipe(int flags) {
   int fds[2];
@@ -160,8 +161,7 @@ Status SendMessage(int socket_fd, std::span<const iovec> pieces, std::span<const
     header->cmsg_len = CMSG_LEN(fds.size_bytes());
     std::memcpy(CMSG_DATA(header), fds.data(), fds.size_bytes());
   }
-  const ssize_t sent =
-      RetryOnInterrupt([&] { return ::sendmsg(socket_fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT); });
+  const ssize_t sent = RetryOnInterrupt([&] { return ::sendmsg(socket_fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT); });
   if (sent < 0) return FailErrno("send a message");
   return {};
 }

@@ -7,9 +7,9 @@
 
 #include "base/result.h"
 
-#define REEVE_ASSERT_OK(expression)                                                   \
-  do {                                                                                \
-    const auto& reeve_assert_result = (expression);                                   \
+#define REEVE_ASSERT_OK(expression)                                                        \
+  do {                                                                                     \
+    const auto& reeve_assert_result = (expression);                                        \
     ASSERT_TRUE(reeve_assert_result.has_value()) << reeve_assert_result.error().message(); \
   } while (false)
 

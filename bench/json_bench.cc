@@ -21,8 +21,8 @@ using reeve::Bytes;
 constexpr size_t kPortionBytes = 64 * 1024;
 
 std::string WriteRequest(size_t base64_bytes) {
-  return R"({"execute":"guest-file-write","arguments":{"handle":1000,"buf-b64":")" +
-         std::string(base64_bytes, 'Q') + "\"}}\n";
+  return R"({"execute":"guest-file-write","arguments":{"handle":1000,"buf-b64":")" + std::string(base64_bytes, 'Q') +
+         "\"}}\n";
 }
 
 void SetBytes(benchmark::State& state, size_t bytes) {
@@ -43,8 +43,8 @@ void ReadRequest(benchmark::State& state) {
 BENCHMARK(ReadRequest)->Arg(1 << 10)->Arg(1 << 20)->Arg(48 << 20);
 
 void ReemitReply(benchmark::State& state) {
-  const std::string text = R"({"count":1048576,"buf-b64":")" +
-                           std::string(static_cast<size_t>(state.range(0)), 'Q') + R"(","eof":false})";
+  const std::string text =
+      R"({"count":1048576,"buf-b64":")" + std::string(static_cast<size_t>(state.range(0)), 'Q') + R"(","eof":false})";
   for (auto _ : state) {
     reeve::json::Reemitter reemitter;
     ByteQueue out;

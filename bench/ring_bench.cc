@@ -40,7 +40,9 @@ struct Case {
   uint32_t ring_bytes = kRingBytes;
 };
 
-Packet TakePacket(int socket_fd) { return std::move(*ReceiveWaiting(socket_fd)); }
+Packet TakePacket(int socket_fd) {
+  return std::move(*ReceiveWaiting(socket_fd));
+}
 
 template <typename Payload>
 void SendPacket(int socket_fd, Type type, const Payload& payload, std::string_view tail = {}) {
@@ -48,12 +50,13 @@ void SendPacket(int socket_fd, Type type, const Payload& payload, std::string_vi
 }
 
 // Stands for the core's check: every byte is looked at.
-void LookAt(Bytes bytes) { REEVE_CHECK(std::memchr(bytes.data(), '\n', bytes.size()) == nullptr); }
+void LookAt(Bytes bytes) {
+  REEVE_CHECK(std::memchr(bytes.data(), '\n', bytes.size()) == nullptr);
+}
 
 void WriteByRing(int socket_fd, RingWriter& ring, Bytes message, uint32_t piece_bytes) {
   while (!message.empty()) {
-    const std::span<uint8_t> room =
-        ring.Reserve(static_cast<uint32_t>(std::min<size_t>(message.size(), piece_bytes)));
+    const std::span<uint8_t> room = ring.Reserve(static_cast<uint32_t>(std::min<size_t>(message.size(), piece_bytes)));
     if (room.empty()) {
       const Packet credit = TakePacket(socket_fd);
       REEVE_CHECK(ring.Consumed(credit.Read<Consumed>()->consumed).has_value());
@@ -76,7 +79,8 @@ void WriteByMemfd(int socket_fd, Bytes message) {
   REEVE_CHECK(sys::AddSeals(file.get(), F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL).has_value());
   const auto count = static_cast<uint32_t>(message.size());
   const int fd = file.get();
-  REEVE_CHECK(Send(socket_fd, Header{.type = Type::kReply}, ReplyPiece{.piece_bytes = count}, {}, {&fd, 1}).has_value());
+  REEVE_CHECK(
+      Send(socket_fd, Header{.type = Type::kReply}, ReplyPiece{.piece_bytes = count}, {}, {&fd, 1}).has_value());
 }
 
 // The reader gives one answer per message, so that the writer measures round trips, as requests are.

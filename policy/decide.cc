@@ -30,7 +30,9 @@ std::string Collapsed(std::string_view path) {
   return collapsed.empty() ? "/" : collapsed;
 }
 
-std::string_view BaseName(std::string_view path) { return path.substr(path.rfind('/') + 1); }
+std::string_view BaseName(std::string_view path) {
+  return path.substr(path.rfind('/') + 1);
+}
 
 Decision Allow(std::string rule, const Origin& origin, std::string reason, uint32_t index = Decision::kNoIndex) {
   return {Verdict::kAllow, std::move(rule), origin, std::move(reason), index};
@@ -91,7 +93,9 @@ Decision DecideCommand(const std::vector<SectionMatch>& sections, const Origin& 
   return Allow(granting->rule_prefix + ".allow", best_allow->origin, "allowed by '" + best_allow->pattern + "'");
 }
 
-bool HasNul(std::string_view text) { return text.find('\0') != std::string_view::npos; }
+bool HasNul(std::string_view text) {
+  return text.find('\0') != std::string_view::npos;
+}
 
 bool IsEnvironmentKept(const ProgramRule& rule, const std::string& assignment) {
   const size_t equals = assignment.find('=');
@@ -144,7 +148,7 @@ struct Decider::Compiled {
   };
 
   const Policy* policy = nullptr;
-  std::vector<Rule> rules;                              // as Policy::programs
+  std::vector<Rule> rules;                                // as Policy::programs
   std::vector<std::optional<ArgumentMatcher>> deny_args;  // as Policy::program_denies
 
   Result<Rule> CompileRule(const ProgramRule& rule);
@@ -177,8 +181,8 @@ bool Decider::Compiled::MatchesArguments(size_t rule, const ProgramCall& call) c
 bool Decider::Compiled::IsProgramDenied(size_t deny, const ProgramCall& call) const {
   const ProgramDeny& rule = policy->program_denies[deny];
   const bool is_bare_name = call.path.find('/') == std::string_view::npos;
-  const bool is_named = rule.run == kAnyProgram || Collapsed(call.path) == rule.run ||
-                        (is_bare_name && call.path == BaseName(rule.run));
+  const bool is_named =
+      rule.run == kAnyProgram || Collapsed(call.path) == rule.run || (is_bare_name && call.path == BaseName(rule.run));
   if (!is_named || !deny_args[deny]) return is_named;
   return std::ranges::any_of(call.args, [&](const std::string& arg) {
     const bool is_path = arg.starts_with('/');
@@ -247,7 +251,9 @@ Result<Decider> Decider::Create(const Policy& policy) {
   return Decider(std::move(compiled));
 }
 
-const Policy& Decider::policy() const { return *compiled_->policy; }
+const Policy& Decider::policy() const {
+  return *compiled_->policy;
+}
 
 Decision Decider::Command(const Caller& caller, const CommandCall& call) const {
   const Policy& policy = *compiled_->policy;
@@ -345,8 +351,8 @@ std::string CommandRefusal(std::string_view command, const Decision& decision) {
 }
 
 std::string ArgumentRefusal(std::string_view command, std::string_view what, const Decision& decision) {
-  return std::string(command) + " refused: " + std::string(what) + " is not allowed by policy rule '" +
-         decision.rule + "' in " + decision.origin.ToString();
+  return std::string(command) + " refused: " + std::string(what) + " is not allowed by policy rule '" + decision.rule +
+         "' in " + decision.origin.ToString();
 }
 
 }  // namespace reeve::policy

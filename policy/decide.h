@@ -44,10 +44,10 @@ struct CommandCall {
 };
 
 struct ProgramCall {
-  std::string_view path = {};           // argv[0] as the host wrote it
+  std::string_view path = {};              // argv[0] as the host wrote it
   std::span<const std::string> args = {};  // argv[1..]
   std::span<const std::string> env = {};   // "NAME=value", as the host wrote it
-  bool has_env = false;                 // an empty list is not an absent one
+  bool has_env = false;                    // an empty list is not an absent one
   bool has_stdin = false;
   uint64_t stdin_bytes = 0;
 };

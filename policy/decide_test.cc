@@ -12,7 +12,9 @@ constexpr FileAccessMask kWrite = static_cast<FileAccessMask>(FileAccess::kWrite
 constexpr FileAccessMask kCreate = static_cast<FileAccessMask>(FileAccess::kCreate);
 const Caller kCaller = {.channel = "default"};
 
-NamePattern Pattern(std::string pattern, uint32_t line = 1) { return {std::move(pattern), {"p.yaml", line}}; }
+NamePattern Pattern(std::string pattern, uint32_t line = 1) {
+  return {std::move(pattern), {"p.yaml", line}};
+}
 
 Policy StandardLike() {
   Policy policy;
@@ -141,7 +143,8 @@ ProgramRule Rule(std::string name, std::string run) {
 Policy WithRestart() {
   Policy policy = StandardLike();
   ProgramRule rule = Rule("restart", "/usr/bin/systemctl");
-  rule.args = {{{.kind = Matcher::Kind::kLiteral, .text = "restart"}, {.kind = Matcher::Kind::kLiteral, .text = "nginx"}}};
+  rule.args = {
+      {{.kind = Matcher::Kind::kLiteral, .text = "restart"}, {.kind = Matcher::Kind::kLiteral, .text = "nginx"}}};
   policy.programs = {rule};
   return policy;
 }
@@ -181,7 +184,8 @@ TEST(DecideProgramTest, NulIsRefusedEverywhereAlsoUnderOpen) {
   EXPECT_FALSE(ProgramOf(policy, nul).is_allowed());
   EXPECT_FALSE(ProgramOf(policy, "sh", {nul}).is_allowed());
   const std::vector<std::string> env = {nul};
-  EXPECT_FALSE(Decider::Create(policy)->Program(kCaller, {.path = "sh", .args = {}, .env = env, .has_env = true}).is_allowed());
+  EXPECT_FALSE(
+      Decider::Create(policy)->Program(kCaller, {.path = "sh", .args = {}, .env = env, .has_env = true}).is_allowed());
 }
 
 TEST(DecideProgramTest, ASecondRuleForTheProgramMayAllow) {

@@ -32,7 +32,9 @@ bool MatchesRuns(const Pattern& pattern, const Text& text, IsRun is_run, Equal e
   return p == pattern.size();
 }
 
-bool IsStar(char c) { return c == '*'; }
+bool IsStar(char c) {
+  return c == '*';
+}
 
 bool MatchesComponent(std::string_view pattern, std::string_view component) {
   return MatchesRuns(pattern, component, IsStar, [](char p, char t) { return p == '?' || p == t; });

@@ -9,15 +9,33 @@ namespace {
 
 using Kind = Matcher::Kind;
 
-Matcher Literal(std::string text) { return {.kind = Kind::kLiteral, .text = std::move(text)}; }
-Matcher OneOf(std::vector<std::string> texts) { return {.kind = Kind::kOneOf, .texts = std::move(texts)}; }
-Matcher Int(int64_t low, int64_t high) { return {.kind = Kind::kInt, .minimum = low, .maximum = high}; }
-Matcher Under(std::string path) { return {.kind = Kind::kPath, .text = std::move(path)}; }
-Matcher Equals(std::string path) { return {.kind = Kind::kPath, .text = std::move(path), .is_equals = true}; }
-Matcher Pattern(std::string regex, uint32_t max) { return {.kind = Kind::kRegex, .text = std::move(regex), .max_bytes = max}; }
-Matcher Prefix(std::string text) { return {.kind = Kind::kPrefix, .text = std::move(text)}; }
-Matcher User() { return {.kind = Kind::kUsername}; }
-Matcher Any(uint32_t max) { return {.kind = Kind::kAny, .max_bytes = max}; }
+Matcher Literal(std::string text) {
+  return {.kind = Kind::kLiteral, .text = std::move(text)};
+}
+Matcher OneOf(std::vector<std::string> texts) {
+  return {.kind = Kind::kOneOf, .texts = std::move(texts)};
+}
+Matcher Int(int64_t low, int64_t high) {
+  return {.kind = Kind::kInt, .minimum = low, .maximum = high};
+}
+Matcher Under(std::string path) {
+  return {.kind = Kind::kPath, .text = std::move(path)};
+}
+Matcher Equals(std::string path) {
+  return {.kind = Kind::kPath, .text = std::move(path), .is_equals = true};
+}
+Matcher Pattern(std::string regex, uint32_t max) {
+  return {.kind = Kind::kRegex, .text = std::move(regex), .max_bytes = max};
+}
+Matcher Prefix(std::string text) {
+  return {.kind = Kind::kPrefix, .text = std::move(text)};
+}
+Matcher User() {
+  return {.kind = Kind::kUsername};
+}
+Matcher Any(uint32_t max) {
+  return {.kind = Kind::kAny, .max_bytes = max};
+}
 Matcher Repeat(Matcher of, int64_t low, int64_t high) {
   return {.kind = Kind::kRepeat, .minimum = low, .maximum = high, .of = {std::move(of)}};
 }

@@ -17,8 +17,8 @@ const std::vector<std::string> kNeverDeniable = {"guest-sync", "guest-sync-delim
                                                  "guest-fsfreeze-thaw"};
 // What a rule under exec or files opens by itself, in the broadest section, so that any deny beats it.
 const std::vector<std::string> kProgramCommands = {"guest-exec", "guest-exec-status"};
-const std::vector<std::string> kFileCommands = {"guest-file-open", "guest-file-close", "guest-file-read",
-                                                "guest-file-write", "guest-file-seek", "guest-file-flush"};
+const std::vector<std::string> kFileCommands = {"guest-file-open",  "guest-file-close", "guest-file-read",
+                                                "guest-file-write", "guest-file-seek",  "guest-file-flush"};
 
 bool IsNamePattern(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, [](char c) {

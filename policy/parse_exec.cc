@@ -18,10 +18,9 @@ constexpr Confinement kConfinements[] = {Confinement::kUnconfined, Confinement::
 
 // Programs whose arguments are programs again: whoever may choose those may run anything.
 const std::vector<std::string> kRunners = {
-    "sh",   "bash", "dash", "ash",   "zsh",  "ksh",  "busybox", "env",  "sudo", "su",     "doas",        "xargs",
-    "find", "tar",  "awk",  "gawk",  "mawk", "sed",  "perl",    "ruby", "lua",  "python", "python3",     "php",
-    "node", "ssh",  "nice", "nohup", "time", "vim",  "vi",      "less", "man",  "gdb",    "systemd-run", "chroot",
-    "ld.so"};
+    "sh",   "bash",  "dash", "ash",  "zsh", "ksh",  "busybox", "env", "sudo",        "su",      "doas", "xargs", "find",
+    "tar",  "awk",   "gawk", "mawk", "sed", "perl", "ruby",    "lua", "python",      "python3", "php",  "node",  "ssh",
+    "nice", "nohup", "time", "vim",  "vi",  "less", "man",     "gdb", "systemd-run", "chroot",  "ld.so"};
 
 bool IsRunner(const std::string& path) {
   return std::ranges::find(kRunners, path.substr(path.rfind('/') + 1)) != kRunners.end();
@@ -37,9 +36,10 @@ bool IsVariableName(std::string_view name) {
 // Variables by which a host could make a program load or run something of its own.
 bool IsDangerousVariable(std::string_view name) {
   static const std::vector<std::string> names = {
-      "LD_*",   "PYTHON*", "PERL*",       "RUBY*",       "BASH_*", "ENV",     "IFS",      "GCONV_PATH", "PATH",
-      "SHELL*", "NODE_*",  "GIO_MODULE*", "LOCPATH",     "NLSPATH", "PAGER",   "EDITOR",   "VISUAL",     "TMPDIR",
-      "HOME",   "GIT_*",   "MALLOC_*",    "GLIBC_TUNABLES", "CLASSPATH", "JAVA_TOOL_OPTIONS"};
+      "LD_*",    "PYTHON*",    "PERL*",    "RUBY*",          "BASH_*",    "ENV",
+      "IFS",     "GCONV_PATH", "PATH",     "SHELL*",         "NODE_*",    "GIO_MODULE*",
+      "LOCPATH", "NLSPATH",    "PAGER",    "EDITOR",         "VISUAL",    "TMPDIR",
+      "HOME",    "GIT_*",      "MALLOC_*", "GLIBC_TUNABLES", "CLASSPATH", "JAVA_TOOL_OPTIONS"};
   return std::ranges::any_of(names, [&](const std::string& pattern) { return MatchesName(pattern, name); });
 }
 
@@ -58,7 +58,8 @@ void ReadEnvironment(SchemaReader& reader, const YamlNode& node, ProgramRule& ru
       const auto name = reader.Text(item, "an entry of env.keep");
       if (!name) continue;
       CheckVariable(reader, item, *name);
-      if (IsDangerousVariable(*name)) reader.Error(item, "'" + *name + "' may not come from the host; set it in env.set");
+      if (IsDangerousVariable(*name))
+        reader.Error(item, "'" + *name + "' may not come from the host; set it in env.set");
       rule.env_keep.push_back(*name);
     }
   }
@@ -219,7 +220,9 @@ void ReadDeniedPlugin(SchemaReader& reader, const YamlNode& node, Policy& policy
 
 }  // namespace
 
-Origin OriginOf(const SchemaReader& reader, const YamlNode& node) { return {reader.file(), node.line}; }
+Origin OriginOf(const SchemaReader& reader, const YamlNode& node) {
+  return {reader.file(), node.line};
+}
 
 RunAs ReadUser(SchemaReader& reader, const YamlNode& node, const std::string& what) {
   RunAs as;

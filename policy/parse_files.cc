@@ -38,7 +38,8 @@ void ReadMatch(SchemaReader& reader, const YamlNode& node, FileDirectory& direct
 
 void ReadDirectoryKeys(SchemaReader& reader, const YamlNode& node, TextOf text_of, FileDirectory& directory) {
   const auto find = [&](const char* key) { return SchemaReader::Find(node, key); };
-  if (const YamlNode* id = reader.Require(node, "id", "a directory")) directory.id = reader.Text(*id, "id").value_or("");
+  if (const YamlNode* id = reader.Require(node, "id", "a directory"))
+    directory.id = reader.Text(*id, "id").value_or("");
   if (const YamlNode* path = reader.Require(node, "path", "a directory")) {
     directory.path = reader.Path(*path, "path").value_or("/");
   }

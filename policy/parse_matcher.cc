@@ -135,8 +135,9 @@ struct MatcherWord {
   OptionalMatcher (*read)(SchemaReader&, const YamlNode& node, const YamlNode& value);
 };
 constexpr MatcherWord kMatcherWords[] = {
-    {"literal", ReadLiteral}, {"one-of", ReadOneOf},     {"int", ReadInt}, {"path", ReadPath},     {"regex", ReadRegex},
-    {"prefix", ReadPrefix},   {"username", ReadUsername}, {"any", ReadAny}, {"repeat", ReadRepeat},
+    {"literal", ReadLiteral},   {"one-of", ReadOneOf}, {"int", ReadInt},
+    {"path", ReadPath},         {"regex", ReadRegex},  {"prefix", ReadPrefix},
+    {"username", ReadUsername}, {"any", ReadAny},      {"repeat", ReadRepeat},
 };
 
 const MapSchema& MatcherSchema() {

@@ -83,11 +83,11 @@ void ReadPaths(SchemaReader& reader, const YamlNode& node, PluginRules& rules) {
 
 void ReadPromises(SchemaReader& reader, const YamlNode& node, PluginRules& rules) {
   if (!reader.CheckList(node, "promises")) return;
-  static const std::vector<std::string> words = {"stdio", "threads", "rpath", "netlink-route", "accept",
-                                                 "freeze", "set-clock"};
-  static const std::vector<std::string> later = {"wpath", "cpath", "fattr", "flock", "tmp", "proc-read", "sys-read",
-                                                 "inet-client", "unix-connect", "vsock", "exec", "bus", "broker",
-                                                 "time-read"};
+  static const std::vector<std::string> words = {"stdio",  "threads", "rpath",    "netlink-route",
+                                                 "accept", "freeze",  "set-clock"};
+  static const std::vector<std::string> later = {"wpath",     "cpath",    "fattr",       "flock",        "tmp",
+                                                 "proc-read", "sys-read", "inet-client", "unix-connect", "vsock",
+                                                 "exec",      "bus",      "broker",      "time-read"};
   rules.promises.clear();
   for (const YamlNode& item : node.items) {
     if (reader.Word(item, "a promise", words, later)) rules.promises.push_back(item.text);
@@ -103,9 +103,9 @@ void ReadNamespaces(SchemaReader& reader, const YamlNode& node, PluginRules& rul
 }
 
 void ReadGrants(SchemaReader& reader, const YamlNode& node, PluginRules& rules) {
-  const MapSchema schema = {{"promises", "paths", "memory", "tasks", "open-files", "file-size", "capabilities",
-                             "inherit", "namespaces"},
-                            {"landlock", "network", "restart", "syscalls"}};
+  const MapSchema schema = {
+      {"promises", "paths", "memory", "tasks", "open-files", "file-size", "capabilities", "inherit", "namespaces"},
+      {"landlock", "network", "restart", "syscalls"}};
   if (!reader.CheckMap(node, "sandbox", schema)) return;
   const auto find = [&](const char* key) { return SchemaReader::Find(node, key); };
   const auto number = [&](const YamlNode& value, const char* what) -> std::optional<uint32_t> {

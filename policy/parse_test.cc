@@ -114,7 +114,8 @@ TEST(PolicyParseTest, StandardOpensLifeCycleAndClosesProgramsAndFiles) {
                               "guest-network-get-interfaces", "guest-set-vcpus", "guest-ssh-add-authorized-keys"}) {
     EXPECT_TRUE(Allows(policy, command)) << command;
   }
-  for (const char* command : {"guest-exec", "guest-exec-status", "guest-file-open", "guest-file-read", "session-lock"}) {
+  for (const char* command :
+       {"guest-exec", "guest-exec-status", "guest-file-open", "guest-file-read", "session-lock"}) {
     EXPECT_FALSE(Allows(policy, command)) << command;
   }
 }
@@ -159,7 +160,8 @@ TEST(PolicyParseTest, RulesOfTheFileComeBeforeThoseOfTheProfile) {
 }
 
 TEST(PolicyParseTest, TheFilesGrantsStandOnTheProfiles) {
-  const Policy policy = MustParse("schema: 1\nplugins: {exec: {sandbox: {open-files: 99}}, new: {settings: {a: 1, b: 'x', c: [true, no]}}}\n");
+  const Policy policy = MustParse(
+      "schema: 1\nplugins: {exec: {sandbox: {open-files: 99}}, new: {settings: {a: 1, b: 'x', c: [true, no]}}}\n");
   const auto find = [&](std::string_view name) { return std::ranges::find(policy.plugins, name, &PluginRules::name); };
   EXPECT_EQ(find("exec")->open_files, 99u);
   EXPECT_EQ(find("exec")->memory_bytes, 320u << 20);
@@ -174,7 +176,8 @@ TEST(PolicyParseTest, ADeniedPluginIsOffWhateverElseIsSaid) {
 
 TEST(PolicyParseTest, ScalarsMeanWhatTheirPlaceSays) {
   const Policy policy = MustParse(
-      "schema: 1\nname: no\nexec: {rules: {off: {run: /bin/x, as: nobody, args: [[{literal: 0777}, {literal: 1e3}, {literal: 'null'}]]}}}\n");
+      "schema: 1\nname: no\nexec: {rules: {off: {run: /bin/x, as: nobody, args: [[{literal: 0777}, {literal: 1e3}, "
+      "{literal: 'null'}]]}}}\n");
   EXPECT_EQ(policy.name, "no");
   EXPECT_EQ(policy.programs[0].args[0][0].text, "0777");
   EXPECT_EQ(policy.programs[0].args[0][1].text, "1e3");

@@ -33,15 +33,15 @@ struct CommandRules {
 // One argument matcher (facts: policy language, b.4).
 struct Matcher {
   enum class Kind : uint8_t {
-    kLiteral,  // text
-    kOneOf,    // texts
-    kInt,      // minimum..maximum, decimal without sign tricks
-    kPath,     // lexically normal, absolute; under `text`, or equal to it when `is_equals`
-    kRegex,    // RE2, whole argument, at most `max_bytes`
-    kPrefix,   // begins with `text`
-    kUsername, // POSIX portable user name characters
-    kAny,      // anything of at most `max_bytes`
-    kRepeat,   // `of` between minimum and maximum times; last in its list
+    kLiteral,   // text
+    kOneOf,     // texts
+    kInt,       // minimum..maximum, decimal without sign tricks
+    kPath,      // lexically normal, absolute; under `text`, or equal to it when `is_equals`
+    kRegex,     // RE2, whole argument, at most `max_bytes`
+    kPrefix,    // begins with `text`
+    kUsername,  // POSIX portable user name characters
+    kAny,       // anything of at most `max_bytes`
+    kRepeat,    // `of` between minimum and maximum times; last in its list
   };
   Kind kind = Kind::kLiteral;
   std::string text = {};
@@ -74,18 +74,19 @@ struct ProgramIdentity {
 struct ProgramRule {
   std::string name;  // the key under exec.rules
   Origin origin;
-  std::string run;   // as written; "*" is any program (profile open)
+  std::string run;  // as written; "*" is any program (profile open)
   ProgramIdentity program;
-  std::vector<std::vector<Matcher>> args;  // alternatives; the first that matches the whole argv[1..] wins. None: no arguments
-  bool allows_any_args = false;            // `args: any` (profile open)
-  RunAs as;                                // root unless said
+  std::vector<std::vector<Matcher>>
+      args;                      // alternatives; the first that matches the whole argv[1..] wins. None: no arguments
+  bool allows_any_args = false;  // `args: any` (profile open)
+  RunAs as;                      // root unless said
   Confinement confine = Confinement::kService;
-  uint32_t timeout_ms = 0;       // 0: none (open)
-  uint64_t output_bytes = 0;     // captured per stream; 0: the default cap
+  uint32_t timeout_ms = 0;    // 0: none (open)
+  uint64_t output_bytes = 0;  // captured per stream; 0: the default cap
   bool allows_stdin = false;
-  uint32_t stdin_max_bytes = 0;  // 0 with allows_stdin: the default cap
-  bool inherits_environment = false;           // open: qemu-ga's semantics, host's env replaces it
-  std::vector<std::string> env_keep;           // names that the host may set
+  uint32_t stdin_max_bytes = 0;       // 0 with allows_stdin: the default cap
+  bool inherits_environment = false;  // open: qemu-ga's semantics, host's env replaces it
+  std::vector<std::string> env_keep;  // names that the host may set
   std::map<std::string, std::string> env_set;
   std::string reason;
 };
@@ -96,13 +97,13 @@ using FileAccessMask = uint8_t;
 struct FileDirectory {
   std::string id;
   Origin origin;
-  std::string path;         // absolute, lexically normal; "/" under `open`
+  std::string path;  // absolute, lexically normal; "/" under `open`
   FileAccessMask access = 0;
   RunAs as;
   std::vector<std::string> match;  // globs below the directory, "!" excludes; empty: everything
   uint64_t max_file_bytes = 0;     // 0: no limit of its own
   bool follows_symlinks_within = false;
-  bool allows_any_type = false;    // open: any file but a directory (decision C17)
+  bool allows_any_type = false;  // open: any file but a directory (decision C17)
   std::string reason;
 };
 
@@ -134,7 +135,7 @@ struct PluginRules {
   std::optional<uint64_t> memory_bytes;
   std::optional<uint32_t> open_files;
   std::optional<uint32_t> tasks;
-  std::optional<uint64_t> file_bytes;   // UINT64_MAX: unlimited
+  std::optional<uint64_t> file_bytes;  // UINT64_MAX: unlimited
   std::vector<std::string> capabilities;
   std::vector<std::string> inherit;     // "mountinfo", "proc:loadavg", "state:fsfreeze", "listen:pam"
   std::vector<std::string> namespaces;  // "host-net", "host-uts", "host-mounts"
@@ -154,7 +155,7 @@ struct Policy {
   std::string name;
   Origin default_origin;  // the `profile:` line (else line 1): where rule 'default' stands in a refusal
   BaseProfile profile = BaseProfile::kStandard;
-  CommandRules commands;  // of the files; the profile's own follow in profile_commands
+  CommandRules commands;          // of the files; the profile's own follow in profile_commands
   CommandRules profile_commands;  // also the commands that a rule under exec or files opens by itself
   std::vector<ChannelRules> channels;
   std::vector<ProgramRule> programs;

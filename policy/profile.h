@@ -33,9 +33,9 @@ struct PathGrant {
 struct InheritedFd {
   enum class Kind : uint8_t { kMountinfo, kProcFile, kNetlinkRoute, kListen, kSystemBus, kState, kJournal };
   Kind kind = Kind::kProcFile;
-  std::string name;       // what the plugin asks for: "mountinfo", "proc:loadavg"
-  std::string path;       // kProcFile: below /proc; kListen, kState: the file's name in the run directory
-  uint32_t mode = 0600;   // kListen
+  std::string name;      // what the plugin asks for: "mountinfo", "proc:loadavg"
+  std::string path;      // kProcFile: below /proc; kListen, kState: the file's name in the run directory
+  uint32_t mode = 0600;  // kListen
 };
 
 enum class MountView : uint8_t { kPrivateRoot, kRecursiveSlave };
@@ -54,7 +54,7 @@ struct ResourceLimits {
 struct SandboxProfile {
   std::string name;  // "core", "log", or the plugin's name
   Role role = Role::kWorker;
-  uint32_t uid = 0;  // also the gid; numeric, from the reserved range, one per process role and plugin
+  uint32_t uid = 0;           // also the gid; numeric, from the reserved range, one per process role and plugin
   uint64_t capabilities = 0;  // bit n is capability n; permitted and effective, nothing else
   MountView mounts = MountView::kPrivateRoot;
   bool has_host_net = false;

@@ -172,8 +172,7 @@ std::optional<uint32_t> SchemaReader::Mode(const YamlNode& node, const std::stri
 }
 
 std::optional<size_t> SchemaReader::Word(const YamlNode& node, const std::string& what,
-                                         const std::vector<std::string>& words,
-                                         const std::vector<std::string>& later) {
+                                         const std::vector<std::string>& words, const std::vector<std::string>& later) {
   const std::optional<std::string> text = Text(node, what);
   if (!text) return std::nullopt;
   const auto found = std::ranges::find(words, *text);
@@ -181,7 +180,8 @@ std::optional<size_t> SchemaReader::Word(const YamlNode& node, const std::string
   if (Contains(later, *text)) {
     Error(node, what + " '" + *text + "' is not supported by this version");
   } else {
-    Error(node, what + " must be " + (words.size() > 1 ? "one of " : "") + Joined(words) + ", not '" + *text + "'" + DidYouMean(*text, words));
+    Error(node, what + " must be " + (words.size() > 1 ? "one of " : "") + Joined(words) + ", not '" + *text + "'" +
+                    DidYouMean(*text, words));
   }
   return std::nullopt;
 }

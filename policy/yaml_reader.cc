@@ -30,7 +30,9 @@ class TreeBuilder : public YAML::EventHandler {
     RefuseAnchor(mark, anchor);
     Add(At(mark, YamlNode::Kind::kNull));
   }
-  void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override { throw Refusal{mark, "aliases (*name) are not allowed"}; }
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
+    throw Refusal{mark, "aliases (*name) are not allowed"};
+  }
   void OnAnchor(const YAML::Mark& mark, const std::string&) override {
     throw Refusal{mark, "anchors (&name) are not allowed"};
   }

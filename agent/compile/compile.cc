@@ -23,7 +23,9 @@ Problems Lines(const Diagnostics& diagnostics) {
 }
 
 // Of ReadTrusted, with room for the file that is one byte too long to be told so by the YAML reader.
-Result<std::string> ReadText(const std::string& path) { return ReadTrusted(path, policy::kMaxYamlBytes); }
+Result<std::string> ReadText(const std::string& path) {
+  return ReadTrusted(path, policy::kMaxYamlBytes);
+}
 
 std::expected<policy::ProfileTexts, Problems> ReadProfiles(const Options& options) {
   policy::ProfileTexts texts;
@@ -85,7 +87,8 @@ std::expected<config::Manifest, Problems> ReadManifest(const std::string& path) 
 
 // The core's own manifest stands beside the profiles' folder.
 std::string CoreManifestPath(const Options& options) {
-  return options.profiles_directory.substr(0, options.profiles_directory.rfind('/')) + "/core" + config::kManifestSuffix;
+  return options.profiles_directory.substr(0, options.profiles_directory.rfind('/')) + "/core" +
+         config::kManifestSuffix;
 }
 
 // A plugin of an earlier directory hides one of the same name in a later.
@@ -142,7 +145,8 @@ std::expected<config::Config, Problems> Gather(const Options& options) {
   auto manifests = ReadManifests(options, warnings);
   if (!manifests) problems.insert(problems.end(), manifests.error().begin(), manifests.error().end());
   if (!problems.empty()) return std::unexpected(problems);
-  auto config = config::Assemble({options.command_line, std::move(*settings), std::move(*manifests), std::move(*policy)});
+  auto config =
+      config::Assemble({options.command_line, std::move(*settings), std::move(*manifests), std::move(*policy)});
   if (!config) return std::unexpected(config.error());
   config->warnings.insert(config->warnings.begin(), warnings.begin(), warnings.end());
   config->guest_info_version = REEVE_VERSION;

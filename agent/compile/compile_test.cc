@@ -57,7 +57,8 @@ class CompileTest : public testing::Test {
   // Runs reeve-compile with what every run needs and `extra`; its exit code. Standard error goes to `error`.
   int RunProgram(const std::string& extra) {
     const std::string command = kBuild + "/bin/reeve-compile --etc " + folder_ + " --plugin-dir " + folder_ +
-                                "/plugins --profiles " + folder_ + "/share/profiles " + extra + " 2>" + folder_ + "/error";
+                                "/plugins --profiles " + folder_ + "/share/profiles " + extra + " 2>" + folder_ +
+                                "/error";
     const int status = std::system(command.c_str());
     error_ = *sys::ReadFile(folder_ + "/error", 1 << 20);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
@@ -144,7 +145,9 @@ TEST_F(CompileTest, ALinkLeadsToAFileThatIsCheckedItself) {
   EXPECT_FALSE(Gather(SomeOptions()).has_value());
 }
 
-constexpr char kWithUser[] = "schema: 1\nexec: {rules: {t: {run: /bin/true, as: acme}, gone: {run: /no/such/program, as: root, confine: unconfined, reason: x}}}\n";
+constexpr char kWithUser[] =
+    "schema: 1\nexec: {rules: {t: {run: /bin/true, as: acme}, gone: {run: /no/such/program, as: root, confine: "
+    "unconfined, reason: x}}}\n";
 
 TEST_F(CompileTest, UsersBecomeNumbersAndProgramsTheirIdentity) {
   Write("policy.yaml", kWithUser);
@@ -175,8 +178,8 @@ TEST_F(CompileTest, AnUnknownUserAndATakenUidAreMistakes) {
 }
 
 TEST_F(CompileTest, RefusesMalformedAnswers) {
-  for (const char* answers : {"x", "user a 1", "user a 1 2 3", "user a x 2 3 /h", "user a 1 2 3 h", "uid x -", "uid 1", "\n",
-                              "user a 99999999999 1 1 /"}) {
+  for (const char* answers : {"x", "user a 1", "user a 1 2 3", "user a x 2 3 /h", "user a 1 2 3 h", "uid x -", "uid 1",
+                              "\n", "user a 99999999999 1 1 /"}) {
     EXPECT_THAT(ParseLookups(answers), FailsWith(Code::kBadMessage)) << answers;
   }
 }
@@ -203,8 +206,8 @@ TEST_F(CompileTest, TheProgramTellsWrongFilesFromWrongUse) {
 }
 
 TEST_F(CompileTest, ResolveAnswersWhatWasAsked) {
-  const std::string command = "printf 'user root\\nuser no-such-user-here\\nuid 0\\n' | " + kBuild + "/bin/reeve-resolve >" +
-                              folder_ + "/answers";
+  const std::string command = "printf 'user root\\nuser no-such-user-here\\nuid 0\\n' | " + kBuild +
+                              "/bin/reeve-resolve >" + folder_ + "/answers";
   ASSERT_EQ(std::system(command.c_str()), 0);
   const std::string answers = *sys::ReadFile(folder_ + "/answers", 1 << 20);
   EXPECT_THAT(answers, testing::StartsWith("user root 0 0 0"));

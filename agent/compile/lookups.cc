@@ -14,7 +14,9 @@ namespace {
 constexpr char kRoot[] = "root";
 
 // Root is who it is on every machine, without asking.
-policy::RunAs Root() { return {kRoot, 0, 0, {0}, "/root"}; }
+policy::RunAs Root() {
+  return {kRoot, 0, 0, {0}, "/root"};
+}
 
 template <typename Visit>
 void EachRunAs(policy::Policy& policy, Visit visit) {
@@ -67,7 +69,8 @@ Status ParseUser(std::string_view line, Lookups& lookups) {
 
 Status ParseUid(std::string_view line, Lookups& lookups) {
   uint32_t uid = 0;
-  if (!ReadNumber(TakeWord(line), uid) || line.empty()) return Fail(Code::kBadMessage, "an answer about a uid is malformed");
+  if (!ReadNumber(TakeWord(line), uid) || line.empty())
+    return Fail(Code::kBadMessage, "an answer about a uid is malformed");
   if (line != "-") lookups.taken_uids[uid] = line;
   return {};
 }

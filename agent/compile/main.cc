@@ -84,4 +84,6 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace reeve::compile
 
-int main(int argc, char** argv) { return reeve::compile::Main(argc, argv); }
+int main(int argc, char** argv) {
+  return reeve::compile::Main(argc, argv);
+}

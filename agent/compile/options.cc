@@ -13,8 +13,26 @@ namespace reeve::compile {
 namespace {
 
 enum Option : int {
-  kPolicy = 256, kEtc, kPluginDirectory, kProfiles, kMethod, kPath, kRunDirectory, kBlock, kAllow, kLogFile, kVerbose,
-  kActivatedFd, kOutFd, kBlobTo, kLookupsFd, kFallback, kWarning, kGeneration, kListLookups, kListCommands,
+  kPolicy = 256,
+  kEtc,
+  kPluginDirectory,
+  kProfiles,
+  kMethod,
+  kPath,
+  kRunDirectory,
+  kBlock,
+  kAllow,
+  kLogFile,
+  kVerbose,
+  kActivatedFd,
+  kOutFd,
+  kBlobTo,
+  kLookupsFd,
+  kFallback,
+  kWarning,
+  kGeneration,
+  kListLookups,
+  kListCommands,
 };
 
 constexpr struct option kOptions[] = {
@@ -63,27 +81,64 @@ Status ReadNumber(const char* option, std::string_view text, T& number) {
 Status Take(int option, const std::string& value, Options& options) {
   config::CommandLine& line = options.command_line;
   switch (option) {
-    case kPolicy: options.policy = value; break;
-    case kEtc: options.etc_directory = value; break;
-    case kPluginDirectory: options.plugin_directories.push_back(value); break;
-    case kProfiles: options.profiles_directory = value; break;
-    case kMethod: line.method = value; break;
-    case kPath: line.path = value; break;
-    case kRunDirectory: line.run_directory = value; break;
-    case kBlock: AppendNames(value, line.blocked_commands); break;
-    case kAllow: AppendNames(value, line.allowed_commands); break;
-    case kLogFile: line.log_file = value; break;
-    case kVerbose: line.is_verbose = true; break;
-    case kActivatedFd: return ReadNumber("--activated-fd", value, line.activated_fd.emplace());
-    case kOutFd: return ReadNumber("--out-fd", value, options.out_fd);
-    case kBlobTo: options.blob_path = value; break;
-    case kLookupsFd: return ReadNumber("--lookups-fd", value, options.lookups_fd);
-    case kFallback: options.is_fallback = true; break;
-    case kWarning: options.warnings.push_back(value); break;
-    case kGeneration: return ReadNumber("--generation", value, line.generation);
-    case kListLookups: options.task = Task::kListLookups; break;
-    case kListCommands: options.task = Task::kListCommands; break;
-    default: return Fail(Code::kInvalidArgument, "unknown option");
+    case kPolicy:
+      options.policy = value;
+      break;
+    case kEtc:
+      options.etc_directory = value;
+      break;
+    case kPluginDirectory:
+      options.plugin_directories.push_back(value);
+      break;
+    case kProfiles:
+      options.profiles_directory = value;
+      break;
+    case kMethod:
+      line.method = value;
+      break;
+    case kPath:
+      line.path = value;
+      break;
+    case kRunDirectory:
+      line.run_directory = value;
+      break;
+    case kBlock:
+      AppendNames(value, line.blocked_commands);
+      break;
+    case kAllow:
+      AppendNames(value, line.allowed_commands);
+      break;
+    case kLogFile:
+      line.log_file = value;
+      break;
+    case kVerbose:
+      line.is_verbose = true;
+      break;
+    case kActivatedFd:
+      return ReadNumber("--activated-fd", value, line.activated_fd.emplace());
+    case kOutFd:
+      return ReadNumber("--out-fd", value, options.out_fd);
+    case kBlobTo:
+      options.blob_path = value;
+      break;
+    case kLookupsFd:
+      return ReadNumber("--lookups-fd", value, options.lookups_fd);
+    case kFallback:
+      options.is_fallback = true;
+      break;
+    case kWarning:
+      options.warnings.push_back(value);
+      break;
+    case kGeneration:
+      return ReadNumber("--generation", value, line.generation);
+    case kListLookups:
+      options.task = Task::kListLookups;
+      break;
+    case kListCommands:
+      options.task = Task::kListCommands;
+      break;
+    default:
+      return Fail(Code::kInvalidArgument, "unknown option");
   }
   return {};
 }
@@ -103,7 +158,8 @@ Status Complete(Options& options) {
   MakeAbsolute(options.etc_directory);
   for (std::string& directory : options.plugin_directories) MakeAbsolute(directory);
   const bool has_output = options.out_fd >= 0 || !options.blob_path.empty();
-  if (options.task == Task::kCompile && !has_output) return Fail(Code::kInvalidArgument, "--out-fd or --blob-to is needed");
+  if (options.task == Task::kCompile && !has_output)
+    return Fail(Code::kInvalidArgument, "--out-fd or --blob-to is needed");
   return {};
 }
 

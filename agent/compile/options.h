@@ -23,9 +23,9 @@ struct Options {
   std::vector<std::string> plugin_directories;
   std::string profiles_directory;
   config::CommandLine command_line;
-  int out_fd = -1;         // --out-fd: the block goes there
-  std::string blob_path;   // --blob-to: or there
-  int lookups_fd = -1;     // --lookups-fd: what reeve-resolve answered
+  int out_fd = -1;        // --out-fd: the block goes there
+  std::string blob_path;  // --blob-to: or there
+  int lookups_fd = -1;    // --lookups-fd: what reeve-resolve answered
   // --fallback: after a failure. Policy is `minimal`, and a reeve.yaml that is wrong counts as absent.
   bool is_fallback = false;
   std::vector<std::string> warnings;  // --warning: lines that the configuration shall say at every start

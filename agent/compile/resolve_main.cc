@@ -36,8 +36,8 @@ std::string AnswerUser(const std::string& name) {
   const passwd* user = ::getpwnam(name.c_str());
   if (user == nullptr) return "user " + name + " -\n";
   const std::string home = user->pw_dir != nullptr && user->pw_dir[0] == '/' ? user->pw_dir : "/";
-  return "user " + name + " " + std::to_string(user->pw_uid) + " " + std::to_string(user->pw_gid) + " " + Groups(*user) +
-         " " + home + "\n";
+  return "user " + name + " " + std::to_string(user->pw_uid) + " " + std::to_string(user->pw_gid) + " " +
+         Groups(*user) + " " + home + "\n";
 }
 
 std::string AnswerUid(const std::string& number) {
@@ -73,4 +73,6 @@ int Main() {
 }  // namespace
 }  // namespace reeve::compile
 
-int main() { return reeve::compile::Main(); }
+int main() {
+  return reeve::compile::Main();
+}

@@ -36,7 +36,8 @@ Channel ChannelOfCommandLine(const CommandLine& line, Problems& problems) {
     channel.transport = Transport::kUnixListen;
   } else if (line.method == "vsock-listen") {
     channel.transport = Transport::kVsockListen;
-    if (!IsVsockAddress(line.path)) problems.push_back("--path for vsock-listen must be CID:PORT, not '" + line.path + "'");
+    if (!IsVsockAddress(line.path))
+      problems.push_back("--path for vsock-listen must be CID:PORT, not '" + line.path + "'");
   } else {
     problems.push_back("--method " + line.method + " is not supported by this version");
   }

@@ -15,7 +15,9 @@ using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-CommandSpec Command(std::string name, uint32_t flags = 0) { return {std::move(name), ArgumentCheck::kNone, flags, 60'000, 0}; }
+CommandSpec Command(std::string name, uint32_t flags = 0) {
+  return {std::move(name), ArgumentCheck::kNone, flags, 60'000, 0};
+}
 
 ManifestFile PluginFile(const std::string& name, std::vector<CommandSpec> commands) {
   ManifestFile file;
@@ -29,7 +31,8 @@ ManifestFile PluginFile(const std::string& name, std::vector<CommandSpec> comman
 
 Assembly Parts() {
   Assembly parts;
-  parts.manifests = {PluginFile("core", {Command("guest-ping", kNeverDeniable)}), PluginFile("exec", {Command("guest-exec")})};
+  parts.manifests = {PluginFile("core", {Command("guest-ping", kNeverDeniable)}),
+                     PluginFile("exec", {Command("guest-exec")})};
   parts.policy.default_origin = {"/etc/reeve/policy.yaml", 1};
   return parts;
 }
@@ -140,7 +143,9 @@ TEST(AssembleTest, TheWorkerThatOpensFilesIsHeldToTheLargestMaxFile) {
   open.check = ArgumentCheck::kFile;
   parts.manifests.push_back(PluginFile("file", {open}));
   for (ManifestFile& file : parts.manifests) file.manifest.sandbox.limits.file_bytes = 8 << 20;
-  const auto limit_of = [](const Config& config, size_t plugin) { return config.plugins[plugin].sandbox.limits.file_bytes; };
+  const auto limit_of = [](const Config& config, size_t plugin) {
+    return config.plugins[plugin].sandbox.limits.file_bytes;
+  };
   policy::FileDirectory directory;
   directory.id = "a";
   directory.path = "/srv/a";
@@ -172,9 +177,10 @@ TEST(AssembleTest, TheListsOfTheCommandLineOnlyNarrow) {
 TEST(AssembleTest, AVainAllowOfTheCommandLineIsToldWithTheRuleThatRefuses) {
   Assembly parts = Parts();
   parts.command_line.allowed_commands = {"guest-ping", "guest-exec"};
-  EXPECT_THAT(MustAssemble(parts).warnings,
-              ElementsAre("--allow-rpcs lists guest-exec, which policy rule 'default' in /etc/reeve/policy.yaml:1 refuses; "
-                          "it is not opened"));
+  EXPECT_THAT(
+      MustAssemble(parts).warnings,
+      ElementsAre("--allow-rpcs lists guest-exec, which policy rule 'default' in /etc/reeve/policy.yaml:1 refuses; "
+                  "it is not opened"));
 }
 
 TEST(AssembleTest, OpenSaysSoAtEachStart) {

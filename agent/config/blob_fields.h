@@ -106,7 +106,8 @@ void Fields(auto& archive, Is<policy::ResourceLimits> auto& v) {
 
 void Fields(auto& archive, Is<policy::SandboxProfile> auto& v) {
   auto& [name, role, uid, capabilities, mounts, has_host_net, has_host_uts, has_host_pid, dies_with_parent,
-         locks_memory, makes_threads, promises, paths, inherited, limits, landlock_minimum, load_filter, run_filter] = v;
+         locks_memory, makes_threads, promises, paths, inherited, limits, landlock_minimum, load_filter, run_filter] =
+      v;
   archive(name, role, uid, capabilities, mounts, has_host_net, has_host_uts, has_host_pid, dies_with_parent,
           locks_memory, makes_threads, promises, paths, inherited, limits, landlock_minimum, load_filter, run_filter);
 }

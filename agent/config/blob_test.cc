@@ -31,9 +31,14 @@ Plugin SomePlugin() {
   Plugin plugin;
   plugin.name = "core";
   plugin.id = "org.reeve.core";
-  plugin.types = {{.kind = TypeSpec::Kind::kInt, .name = "", .enum_values = {}, .members = {}, .alternatives = {}},
-                  {.kind = TypeSpec::Kind::kObject, .name = "", .enum_values = {}, .members = {{"id", 0, false}}, .alternatives = {}},
-                  {.kind = TypeSpec::Kind::kAlternate, .name = "W", .enum_values = {}, .members = {}, .alternatives = {0}}};
+  plugin.types = {
+      {.kind = TypeSpec::Kind::kInt, .name = "", .enum_values = {}, .members = {}, .alternatives = {}},
+      {.kind = TypeSpec::Kind::kObject,
+       .name = "",
+       .enum_values = {},
+       .members = {{"id", 0, false}},
+       .alternatives = {}},
+      {.kind = TypeSpec::Kind::kAlternate, .name = "W", .enum_values = {}, .members = {}, .alternatives = {0}}};
   plugin.commands = {{"guest-sync", ArgumentCheck::kNone, kNeverDeniable, 0, 1}};
   plugin.sandbox = SomeSandbox();
   return plugin;
@@ -49,8 +54,11 @@ policy::Policy SomePolicy() {
   policy::ProgramRule rule;
   rule.name = "r";
   rule.run = "/bin/x";
-  rule.args = {{}, {{.kind = Matcher::Kind::kRepeat, .minimum = 1, .maximum = 2,
-                     .of = {{.kind = Matcher::Kind::kOneOf, .texts = {"a", std::string("b\0c", 3)}}}}}};
+  rule.args = {{},
+               {{.kind = Matcher::Kind::kRepeat,
+                 .minimum = 1,
+                 .maximum = 2,
+                 .of = {{.kind = Matcher::Kind::kOneOf, .texts = {"a", std::string("b\0c", 3)}}}}}};
   rule.as = {"acme", 1000, 1000, {1000, 4}, "/home/acme"};
   rule.env_set = {{"A", "1"}, {"B", "2"}};
   rule.program = {"/usr/bin/x", 5, 6};
@@ -77,7 +85,9 @@ Config SomeConfig() {
   return config;
 }
 
-std::vector<uint8_t> SomeBlock() { return *Encode(SomeConfig()); }
+std::vector<uint8_t> SomeBlock() {
+  return *Encode(SomeConfig());
+}
 
 TEST(BlobTest, WhatGoesInComesOut) {
   const auto config = Decode(SomeBlock());

@@ -14,9 +14,9 @@ namespace reeve::config {
 struct TypeSpec {
   enum class Kind : uint8_t {
     kString,
-    kBase64,     // a string in JSON; the core does not decode it
-    kInt,        // int64
-    kUint64,     // negative integers are accepted and wrapped, as QAPI does
+    kBase64,  // a string in JSON; the core does not decode it
+    kInt,     // int64
+    kUint64,  // negative integers are accepted and wrapped, as QAPI does
     kNumber,
     kBool,
     kEnum,       // a string out of `enum_values`
@@ -40,13 +40,13 @@ struct TypeSpec {
 
 // Flags, one word each in a manifest's `flags:`.
 enum CommandFlag : uint32_t {
-  kChangesState = 1u << 0,       // changes-state: audited as privileged
-  kWhileFrozen = 1u << 1,        // while-frozen: allowed while file systems are frozen
-  kIdempotent = 1u << 2,         // idempotent: may be sent again to a restarted worker
-  kNoSuccessReply = 1u << 3,     // no-success-reply: success sends nothing (guest-shutdown)
-  kAsksWarden = 1u << 4,         // asks-warden: announced to the warden before it goes to the worker
-  kSecretInput = 1u << 5,        // secret-input: arguments never reach a log
-  kNeverDeniable = 1u << 6,      // never-deniable: policy cannot refuse it (sync, ping, thaw)
+  kChangesState = 1u << 0,    // changes-state: audited as privileged
+  kWhileFrozen = 1u << 1,     // while-frozen: allowed while file systems are frozen
+  kIdempotent = 1u << 2,      // idempotent: may be sent again to a restarted worker
+  kNoSuccessReply = 1u << 3,  // no-success-reply: success sends nothing (guest-shutdown)
+  kAsksWarden = 1u << 4,      // asks-warden: announced to the warden before it goes to the worker
+  kSecretInput = 1u << 5,     // secret-input: arguments never reach a log
+  kNeverDeniable = 1u << 6,   // never-deniable: policy cannot refuse it (sync, ping, thaw)
 };
 
 // Which question policy is asked about the arguments, beside whether the command may be issued at all.

@@ -21,7 +21,7 @@ struct Channel {
   std::string name;
   Protocol protocol = Protocol::kQga;
   Transport transport = Transport::kVirtioSerial;
-  std::string path;              // device or socket; "cid:port" for vsock
+  std::string path;                // device or socket; "cid:port" for vsock
   uint32_t sync_timeout_ms = 500;  // UINT32_MAX: never
 };
 
@@ -33,16 +33,16 @@ struct LogSettings {
 
 // A plugin: its manifest as written and the sandbox that policy left it.
 struct Plugin {
-  std::string name;          // short: "exec"
-  std::string id;            // reverse domain: "org.reeve.exec"
+  std::string name;  // short: "exec"
+  std::string id;    // reverse domain: "org.reeve.exec"
   std::string version;
   uint32_t abi_major = 0;
   uint32_t abi_min_minor = 0;
   std::string library_path;  // absolute path of the shared object, beside its manifest
   bool is_enabled = true;
-  std::string disabled_reason;       // shown in guest-info's log line and status when not enabled
-  bool needs_handle_block = false;   // the warden reserves numbers in qga.state at each start (decision M6)
-  uint32_t idle_exit_ms = 100'000;   // 0: never
+  std::string disabled_reason;      // shown in guest-info's log line and status when not enabled
+  bool needs_handle_block = false;  // the warden reserves numbers in qga.state at each start (decision M6)
+  uint32_t idle_exit_ms = 100'000;  // 0: never
   std::vector<TypeSpec> types;
   std::vector<CommandSpec> commands;
   std::string settings_json;
@@ -51,12 +51,12 @@ struct Plugin {
 
 struct Config {
   uint64_t generation = 0;
-  std::string run_directory;       // -t, else RUNTIME_DIRECTORY, else /run/reeve
-  uint32_t first_uid = 78000;      // the reserved range, `uid-range:`
+  std::string run_directory;   // -t, else RUNTIME_DIRECTORY, else /run/reeve
+  uint32_t first_uid = 78000;  // the reserved range, `uid-range:`
   uint32_t uid_count = 256;
   LogSettings log;
   std::vector<Channel> channels;
-  std::vector<Plugin> plugins;     // plugins[0] is the core's own: sync, ping, info (no library, no worker)
+  std::vector<Plugin> plugins;  // plugins[0] is the core's own: sync, ping, info (no library, no worker)
   policy::Policy policy;
   policy::SandboxProfile core;
   policy::SandboxProfile log_process;

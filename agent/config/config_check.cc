@@ -11,7 +11,9 @@ constexpr size_t kInstructionBytes = 8;
 constexpr size_t kMaxInstructions = 4096;
 constexpr uint32_t kAllFlags = (kNeverDeniable << 1) - 1;
 
-std::unexpected<Error> Bad(const std::string& what) { return Fail(Code::kBadMessage, "configuration: " + what); }
+std::unexpected<Error> Bad(const std::string& what) {
+  return Fail(Code::kBadMessage, "configuration: " + what);
+}
 
 Status CheckType(const Plugin& plugin, const TypeSpec& type) {
   const size_t count = plugin.types.size();
@@ -28,8 +30,7 @@ Status CheckType(const Plugin& plugin, const TypeSpec& type) {
 }
 
 Status CheckCommand(const Plugin& plugin, const CommandSpec& command) {
-  if (command.arguments >= plugin.types.size() ||
-      plugin.types[command.arguments].kind != TypeSpec::Kind::kObject) {
+  if (command.arguments >= plugin.types.size() || plugin.types[command.arguments].kind != TypeSpec::Kind::kObject) {
     return Bad("arguments of " + command.name + " are no object");
   }
   if ((command.flags & ~kAllFlags) != 0) return Bad("unknown flags of " + command.name);
@@ -50,7 +51,8 @@ Status CheckSandbox(const policy::SandboxProfile& sandbox) {
 
 // The depth is limited by the blob's reader and by the parser.
 Status CheckMatcher(const policy::Matcher& matcher) {
-  if ((matcher.kind == policy::Matcher::Kind::kRepeat) != (matcher.of.size() == 1)) return Bad("a repetition of nothing");
+  if ((matcher.kind == policy::Matcher::Kind::kRepeat) != (matcher.of.size() == 1))
+    return Bad("a repetition of nothing");
   for (const policy::Matcher& inner : matcher.of) {
     if (inner.kind == policy::Matcher::Kind::kRepeat) return Bad("a repetition of a repetition");
     REEVE_TRY(CheckMatcher(inner));

@@ -12,8 +12,8 @@
 namespace reeve::config {
 
 struct EffectiveSandbox {
-  policy::SandboxProfile profile;         // without uid and filters
-  std::vector<std::string> not_granted;   // what the manifest asked for and policy does not grant, in words
+  policy::SandboxProfile profile;        // without uid and filters
+  std::vector<std::string> not_granted;  // what the manifest asked for and policy does not grant, in words
 };
 
 // `rules` is null when policy does not name the plugin: it gets the base. What is within the base needs no grant.

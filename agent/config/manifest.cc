@@ -21,12 +21,18 @@ constexpr size_t kMaxNameBytes = 32;
 constexpr size_t kMaxCommandNameBytes = 128;
 constexpr char kOwnIds[] = "org.reeve.";
 
-const std::vector<std::string> kFlagWords = {"changes-state", "while-frozen", "idempotent", "no-success-reply",
+const std::vector<std::string> kFlagWords = {"changes-state", "while-frozen", "idempotent",    "no-success-reply",
                                              "asks-warden",   "secret-input", "never-deniable"};
 
-bool IsLower(char c) { return c >= 'a' && c <= 'z'; }
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-bool IsUpper(char c) { return c >= 'A' && c <= 'Z'; }
+bool IsLower(char c) {
+  return c >= 'a' && c <= 'z';
+}
+bool IsDigit(char c) {
+  return c >= '0' && c <= '9';
+}
+bool IsUpper(char c) {
+  return c >= 'A' && c <= 'Z';
+}
 
 bool IsPluginName(std::string_view name) {
   return !name.empty() && name.size() <= kMaxNameBytes && IsLower(name[0]) &&
@@ -35,12 +41,14 @@ bool IsPluginName(std::string_view name) {
 
 bool IsReverseDomain(std::string_view id) {
   return id.find('.') != std::string_view::npos && id.find("..") == std::string_view::npos && IsLower(id[0]) &&
-         id.back() != '.' && std::ranges::all_of(id, [](char c) { return IsLower(c) || IsDigit(c) || c == '-' || c == '.'; });
+         id.back() != '.' &&
+         std::ranges::all_of(id, [](char c) { return IsLower(c) || IsDigit(c) || c == '-' || c == '.'; });
 }
 
 bool IsVersion(std::string_view version) {
-  return !version.empty() && IsDigit(version[0]) &&
-         std::ranges::all_of(version, [](char c) { return IsDigit(c) || IsLower(c) || c == '.' || c == '-' || c == '+'; });
+  return !version.empty() && IsDigit(version[0]) && std::ranges::all_of(version, [](char c) {
+    return IsDigit(c) || IsLower(c) || c == '.' || c == '-' || c == '+';
+  });
 }
 
 // "exec" of ".../exec.plugin.yaml", or "".
@@ -62,12 +70,12 @@ void ReadAbi(SchemaReader& reader, const YamlNode& node, Manifest& manifest) {
 
 // Who may use which names (MANIFEST.md).
 std::string ProblemOfCommandName(const std::string& name, const Manifest& manifest) {
-  const bool is_spelled = !name.empty() && name.size() <= kMaxCommandNameBytes &&
-                          std::ranges::all_of(name, [](char c) {
-                            return IsLower(c) || IsUpper(c) || IsDigit(c) || c == '-' || c == '_' || c == '.';
-                          });
+  const bool is_spelled = !name.empty() && name.size() <= kMaxCommandNameBytes && std::ranges::all_of(name, [](char c) {
+    return IsLower(c) || IsUpper(c) || IsDigit(c) || c == '-' || c == '_' || c == '.';
+  });
   if (!is_spelled) return "'" + name + "' is no name of a command";
-  const bool is_vendors = name.starts_with("__") && name.find('.') != std::string::npos && name.find('_', 2) != std::string::npos;
+  const bool is_vendors =
+      name.starts_with("__") && name.find('.') != std::string::npos && name.find('_', 2) != std::string::npos;
   if (is_vendors) return "";
   if (!manifest.id.starts_with(kOwnIds)) {
     return "command '" + name + "' of a vendor must begin with its domain, as __com.example_" + name;
@@ -95,7 +103,8 @@ void ReadDeadline(SchemaReader& reader, const YamlNode& node, CommandSpec& comma
 }
 
 // A member of that name and kind, which the check reads, must be there.
-bool HasMember(const std::vector<TypeSpec>& types, const CommandSpec& command, std::string_view name, TypeSpec::Kind kind) {
+bool HasMember(const std::vector<TypeSpec>& types, const CommandSpec& command, std::string_view name,
+               TypeSpec::Kind kind) {
   return std::ranges::any_of(types[command.arguments].members, [&](const TypeSpec::MemberSpec& member) {
     return member.name == name && types[member.type].kind == kind;
   });
@@ -174,9 +183,11 @@ std::expected<Manifest, Diagnostics> ParseManifest(const std::string& file, cons
   SchemaReader reader(file, diagnostics);
   Manifest manifest;
   manifest.name = NameOfFile(file);
-  if (!IsPluginName(manifest.name)) reader.Error(*root, "a manifest's file is NAME.plugin.yaml, NAME of a-z, 0-9 and '-'");
-  const MapSchema schema = {{"manifest", "id", "version", "abi", "handle-block", "idle-exit", "types", "commands", "sandbox"},
-                            {"settings", "licence", "vendor"}};
+  if (!IsPluginName(manifest.name))
+    reader.Error(*root, "a manifest's file is NAME.plugin.yaml, NAME of a-z, 0-9 and '-'");
+  const MapSchema schema = {
+      {"manifest", "id", "version", "abi", "handle-block", "idle-exit", "types", "commands", "sandbox"},
+      {"settings", "licence", "vendor"}};
   if (reader.CheckMap(*root, "a manifest", schema)) {
     ReadIdentity(reader, *root, manifest);
     ReadCommands(reader, *root, manifest);

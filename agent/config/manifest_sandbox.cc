@@ -29,8 +29,7 @@ const std::vector<std::string> kFdWords = {"mountinfo", "netlink-route", "system
 constexpr FdKind kFdKinds[] = {FdKind::kMountinfo, FdKind::kNetlinkRoute, FdKind::kSystemBus, FdKind::kJournal};
 
 // Every widening is a map with its reason.
-bool CheckWidening(SchemaReader& reader, const YamlNode& node, const std::string& what,
-                   std::vector<std::string> keys) {
+bool CheckWidening(SchemaReader& reader, const YamlNode& node, const std::string& what, std::vector<std::string> keys) {
   keys.emplace_back("why");
   if (!reader.CheckMap(node, what, {keys, {}})) return false;
   if (SchemaReader::Find(node, "why") == nullptr) reader.Error(node, what + " needs a 'why'");
@@ -141,8 +140,8 @@ void ReadLimits(SchemaReader& reader, const YamlNode& sandbox, policy::ResourceL
         size->text == "unlimited" ? UINT64_MAX : reader.Size(*size, "file-size").value_or(limits.file_bytes);
   }
   if (const YamlNode* files = FindLimit(reader, sandbox, "open-files")) {
-    limits.open_files = static_cast<uint32_t>(
-        reader.Integer(*files, "open-files", 1, kMaxOpenFiles).value_or(limits.open_files));
+    limits.open_files =
+        static_cast<uint32_t>(reader.Integer(*files, "open-files", 1, kMaxOpenFiles).value_or(limits.open_files));
   }
   if (const YamlNode* tasks = FindLimit(reader, sandbox, "tasks")) {
     limits.tasks = static_cast<uint32_t>(reader.Integer(*tasks, "tasks", 1, kMaxTasks).value_or(limits.tasks));
@@ -153,13 +152,14 @@ void ReadLimits(SchemaReader& reader, const YamlNode& sandbox, policy::ResourceL
 
 SandboxRequest ReadSandboxRequest(SchemaReader& reader, const YamlNode& node, const std::string& id) {
   SandboxRequest request;
-  const MapSchema schema = {{"promises", "paths", "memory", "file-size", "open-files", "tasks", "capabilities", "inherit",
-                             "namespaces"},
-                            {"syscalls"}};
+  const MapSchema schema = {
+      {"promises", "paths", "memory", "file-size", "open-files", "tasks", "capabilities", "inherit", "namespaces"},
+      {"syscalls"}};
   if (!reader.CheckMap(node, "sandbox", schema)) return request;
   EachWidening(reader, node, "promises", {"promise"}, [&](const YamlNode& i) { ReadPromise(reader, i, id, request); });
   EachWidening(reader, node, "paths", PathWords(), [&](const YamlNode& i) { ReadPath(reader, i, request); });
-  EachWidening(reader, node, "capabilities", {"capability"}, [&](const YamlNode& i) { ReadCapability(reader, i, request); });
+  EachWidening(reader, node, "capabilities", {"capability"},
+               [&](const YamlNode& i) { ReadCapability(reader, i, request); });
   EachWidening(reader, node, "inherit", {"fd", "proc", "state", "listen", "mode"},
                [&](const YamlNode& i) { ReadInherited(reader, i, request); });
   EachWidening(reader, node, "namespaces", {"host"}, [&](const YamlNode& i) { ReadNamespace(reader, i, request); });

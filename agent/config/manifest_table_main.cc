@@ -41,8 +41,8 @@ std::string Table(const Manifest& manifest) {
   }
   return "/* Made from " + manifest.name + kManifestSuffix + "; do not edit. */\n#pragma once\n\nenum " +
          Identifier(manifest.name) + "_command {\n" + numbers + "  " + prefix +
-         "COMMAND_COUNT = " + std::to_string(manifest.commands.size()) + "\n};\n\n#define " + prefix + "COMMANDS(X)" + rows +
-         "\n";
+         "COMMAND_COUNT = " + std::to_string(manifest.commands.size()) + "\n};\n\n#define " + prefix + "COMMANDS(X)" +
+         rows + "\n";
 }
 
 int Run(const std::string& input, const std::string& output) {

@@ -90,8 +90,10 @@ TEST(ManifestTest, EachMistakeIsToldWithItsPlace) {
   const std::vector<Mistake> mistakes = {
       {"id: x\n", "1:1: a manifest needs 'manifest'"},
       {"manifest: 2\nid: a.b\nversion: 1\nabi: 1.0\ncommands: {}\n", "1:11: manifest must be 1"},
-      {"manifest: 1\nid: clock\nversion: 1\nabi: 1.0\ncommands: {}\n", "2:5: id must be a domain in reverse, as com.example.clock"},
-      {"manifest: 1\nid: a.b\nversion: new\nabi: 1.0\ncommands: {}\n", "3:10: version must be numbers with dots, as 0.3.1"},
+      {"manifest: 1\nid: clock\nversion: 1\nabi: 1.0\ncommands: {}\n",
+       "2:5: id must be a domain in reverse, as com.example.clock"},
+      {"manifest: 1\nid: a.b\nversion: new\nabi: 1.0\ncommands: {}\n",
+       "3:10: version must be numbers with dots, as 0.3.1"},
       {"manifest: 1\nid: a.b\nversion: 1\nabi: 1\ncommands: {}\n", "4:6: abi must be MAJOR.MINOR, as 1.0"},
       {head, "1:1: a manifest needs 'commands'"},
       {head + "comands: {}\n", "5:1: unknown key 'comands' in a manifest; did you mean 'commands'?"},
@@ -102,19 +104,24 @@ TEST(ManifestTest, EachMistakeIsToldWithItsPlace) {
       {head + "commands: {__com.example_a: {deadline: 5}}\n",
        "5:40: deadline must be a duration with its unit, as '60s' (ms, s, min, h)"},
       {head + "commands: {__com.example_a: {deadline: 5s, flags: [frozen]}}\n",
-       "5:52: a flag must be one of changes-state, while-frozen, idempotent, no-success-reply, asks-warden, secret-input, "
+       "5:52: a flag must be one of changes-state, while-frozen, idempotent, no-success-reply, asks-warden, "
+       "secret-input, "
        "never-deniable, not 'frozen'"},
       {head + "commands: {__com.example_a: {deadline: 5s, flags: [never-deniable]}}\n",
        "5:52: never-deniable is for Reeve's own commands only"},
-      {head + "commands: {__com.example_a: {deadline: 5s, flags: [idempotent, idempotent]}}\n", "5:64: flag 'idempotent' stands twice"},
+      {head + "commands: {__com.example_a: {deadline: 5s, flags: [idempotent, idempotent]}}\n",
+       "5:64: flag 'idempotent' stands twice"},
       {head + "commands: {__com.example_a: {deadline: 5s, check: file}}\n", "5:51: check needs the flag asks-warden"},
       {head + "commands: {__com.example_a: {deadline: 5s, check: file, flags: [asks-warden]}}\n",
        "5:11: command '__com.example_a' has a check but no argument path: str"},
       {head + "commands: {__com.example_a: {deadline: 5s, arguments: {a: strng}}}\n", "5:59: unknown type 'strng'"},
       {head + "commands: {__com.example_a: {deadline: 5s, arguments: {a: Foo}}}\n", "5:59: unknown type 'Foo'"},
-      {head + "commands: {__com.example_a: {deadline: 5s, arguments: {a: [str, int]}}}\n", "5:59: a list's type is written [T]"},
-      {head + "commands: {__com.example_a: {deadline: 5s, arguments: {a: str, 'a?': str}}}\n", "5:64: member 'a' stands twice"},
-      {head + "commands: {__com.example_a: {deadline: 5s, arguments: {'a b': str}}}\n", "5:56: 'a b' is no name of a member"},
+      {head + "commands: {__com.example_a: {deadline: 5s, arguments: {a: [str, int]}}}\n",
+       "5:59: a list's type is written [T]"},
+      {head + "commands: {__com.example_a: {deadline: 5s, arguments: {a: str, 'a?': str}}}\n",
+       "5:64: member 'a' stands twice"},
+      {head + "commands: {__com.example_a: {deadline: 5s, arguments: {'a b': str}}}\n",
+       "5:56: 'a b' is no name of a member"},
       {head + "commands: {__com.example_a: {deadline: 5s, arguments: [a]}}\n",
        "5:55: arguments of command '__com.example_a' must be a map"},
       {head + "types: {str: {enum: [a]}}\n" + good, "5:9: 'str' is a type already"},
@@ -122,23 +129,30 @@ TEST(ManifestTest, EachMistakeIsToldWithItsPlace) {
       {head + "types: {T: {enum: [a, a]}}\n" + good, "5:19: enum lists a word twice"},
       {head + "types: {T: {alternate: [str, base64]}}\n" + good, "5:24: two types of an alternate have one JSON type"},
       {head + "types: {T: {alternate: [T]}}\n" + good, "5:24: an alternate cannot hold an alternate or any"},
-      {head + "types: {T: {alternate: [U]}, U: {alternate: [T]}}\n" + good, "5:24: an alternate cannot hold an alternate or any"},
+      {head + "types: {T: {alternate: [U]}, U: {alternate: [T]}}\n" + good,
+       "5:24: an alternate cannot hold an alternate or any"},
       {head + "types: {T: {}}\n" + good, "5:12: type 'T' must be one of enum, object, alternate"},
       {head + good + "sandbox: {memory: 64 MiB}\n", "6:19: memory must be a map, not a word"},
       {head + good + "sandbox: {memory: {limit: 128 MiB}}\n", "6:19: memory needs a 'why'"},
       {head + good + "sandbox: {promises: [{promise: rpath}]}\n", "6:22: an entry of promises needs a 'why'"},
-      {head + good + "sandbox: {promises: [{promise: freeze, why: x}]}\n", "6:32: promise 'freeze' is for org.reeve.fsfreeze only"},
-      {head + good + "sandbox: {capabilities: [{capability: SYS_TIM, why: x}]}\n",
-       "6:39: capability must be one of "},
+      {head + good + "sandbox: {promises: [{promise: freeze, why: x}]}\n",
+       "6:32: promise 'freeze' is for org.reeve.fsfreeze only"},
+      {head + good + "sandbox: {capabilities: [{capability: SYS_TIM, why: x}]}\n", "6:39: capability must be one of "},
       {head + good + "sandbox: {inherit: [{proc: kcore, why: x}]}\n", "6:28: proc must be one of loadavg"},
       {head + good + "sandbox: {inherit: [{listen: ../x, why: x}]}\n",
        "6:30: listen must be a name of small letters, digits, '-' and '.'"},
-      {head + good + "sandbox: {inherit: [{listen: x, mode: 0600, why: x}]}\n", "6:39: mode must be a quoted octal mode, as \"0600\""},
-      {head + good + "sandbox: {inherit: [{fd: mountinfo, mode: \"0600\", why: x}]}\n", "6:43: mode is for listen only"},
-      {head + good + "sandbox: {inherit: [{why: x}]}\n", "6:21: an entry of inherit needs one of fd, proc, state, listen"},
-      {head + good + "sandbox: {namespaces: [{host: pid, why: x}]}\n", "6:31: host must be one of net, uts, mounts, not 'pid'"},
-      {head + good + "sandbox: {paths: [{read: x, why: x}]}\n", "6:26: read must be an absolute path without '..', not 'x'"},
-      {head + good + "sandbox: {syscalls: [ptrace]}\n", "6:11: key 'syscalls' of sandbox is not supported by this version"},
+      {head + good + "sandbox: {inherit: [{listen: x, mode: 0600, why: x}]}\n",
+       "6:39: mode must be a quoted octal mode, as \"0600\""},
+      {head + good + "sandbox: {inherit: [{fd: mountinfo, mode: \"0600\", why: x}]}\n",
+       "6:43: mode is for listen only"},
+      {head + good + "sandbox: {inherit: [{why: x}]}\n",
+       "6:21: an entry of inherit needs one of fd, proc, state, listen"},
+      {head + good + "sandbox: {namespaces: [{host: pid, why: x}]}\n",
+       "6:31: host must be one of net, uts, mounts, not 'pid'"},
+      {head + good + "sandbox: {paths: [{read: x, why: x}]}\n",
+       "6:26: read must be an absolute path without '..', not 'x'"},
+      {head + good + "sandbox: {syscalls: [ptrace]}\n",
+       "6:11: key 'syscalls' of sandbox is not supported by this version"},
   };
   for (const Mistake& mistake : mistakes) {
     const auto manifest = ParseManifest("c.plugin.yaml", mistake.text);
@@ -156,9 +170,10 @@ TEST(ManifestTest, TheFileNamesThePlugin) {
 }
 
 TEST(ManifestTest, ATypeMayNameItself) {
-  const Manifest manifest = MustParse("c",
-      "manifest: 1\nid: a.b\nversion: 1\nabi: 1.0\ntypes: {Tree: {object: {'kids?': [Tree]}}}\n"
-      "commands: {__a.b_x: {deadline: 1s, arguments: {tree: Tree}}}\n");
+  const Manifest manifest =
+      MustParse("c",
+                "manifest: 1\nid: a.b\nversion: 1\nabi: 1.0\ntypes: {Tree: {object: {'kids?': [Tree]}}}\n"
+                "commands: {__a.b_x: {deadline: 1s, arguments: {tree: Tree}}}\n");
   EXPECT_EQ(manifest.commands.size(), 1u);
 }
 

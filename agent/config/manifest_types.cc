@@ -10,8 +10,8 @@ using Kind = TypeSpec::Kind;
 using policy::YamlNode;
 
 const std::vector<std::string> kPrimitiveWords = {"str", "base64", "int", "uint64", "number", "bool", "any"};
-constexpr Kind kPrimitives[] = {Kind::kString, Kind::kBase64, Kind::kInt, Kind::kUint64, Kind::kNumber, Kind::kBool,
-                                Kind::kAny};
+constexpr Kind kPrimitives[] = {Kind::kString, Kind::kBase64, Kind::kInt, Kind::kUint64,
+                                Kind::kNumber, Kind::kBool,   Kind::kAny};
 
 // What JSON looks like to the reader of an alternate; 0 for a type that may not be in one.
 char JsonShape(Kind kind) {
@@ -39,7 +39,8 @@ char JsonShape(Kind kind) {
 
 bool IsMemberName(std::string_view name) {
   return !name.empty() && std::ranges::all_of(name, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+           c == '.';
   });
 }
 

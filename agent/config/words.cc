@@ -16,20 +16,53 @@ const std::vector<std::string>& PathWords() {
 }
 
 const std::vector<std::string>& CapabilityWords() {
-  static const std::vector<std::string> words = {
-      "CHOWN",       "DAC_OVERRIDE",    "DAC_READ_SEARCH",  "FOWNER",       "FSETID",          "KILL",
-      "SETGID",      "SETUID",          "SETPCAP",          "LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST",
-      "NET_ADMIN",   "NET_RAW",         "IPC_LOCK",         "IPC_OWNER",    "SYS_MODULE",      "SYS_RAWIO",
-      "SYS_CHROOT",  "SYS_PTRACE",      "SYS_PACCT",        "SYS_ADMIN",    "SYS_BOOT",        "SYS_NICE",
-      "SYS_RESOURCE", "SYS_TIME",       "SYS_TTY_CONFIG",   "MKNOD",        "LEASE",           "AUDIT_WRITE",
-      "AUDIT_CONTROL", "SETFCAP",       "MAC_OVERRIDE",     "MAC_ADMIN",    "SYSLOG",          "WAKE_ALARM",
-      "BLOCK_SUSPEND", "AUDIT_READ",    "PERFMON",          "BPF",          "CHECKPOINT_RESTORE"};
+  static const std::vector<std::string> words = {"CHOWN",
+                                                 "DAC_OVERRIDE",
+                                                 "DAC_READ_SEARCH",
+                                                 "FOWNER",
+                                                 "FSETID",
+                                                 "KILL",
+                                                 "SETGID",
+                                                 "SETUID",
+                                                 "SETPCAP",
+                                                 "LINUX_IMMUTABLE",
+                                                 "NET_BIND_SERVICE",
+                                                 "NET_BROADCAST",
+                                                 "NET_ADMIN",
+                                                 "NET_RAW",
+                                                 "IPC_LOCK",
+                                                 "IPC_OWNER",
+                                                 "SYS_MODULE",
+                                                 "SYS_RAWIO",
+                                                 "SYS_CHROOT",
+                                                 "SYS_PTRACE",
+                                                 "SYS_PACCT",
+                                                 "SYS_ADMIN",
+                                                 "SYS_BOOT",
+                                                 "SYS_NICE",
+                                                 "SYS_RESOURCE",
+                                                 "SYS_TIME",
+                                                 "SYS_TTY_CONFIG",
+                                                 "MKNOD",
+                                                 "LEASE",
+                                                 "AUDIT_WRITE",
+                                                 "AUDIT_CONTROL",
+                                                 "SETFCAP",
+                                                 "MAC_OVERRIDE",
+                                                 "MAC_ADMIN",
+                                                 "SYSLOG",
+                                                 "WAKE_ALARM",
+                                                 "BLOCK_SUSPEND",
+                                                 "AUDIT_READ",
+                                                 "PERFMON",
+                                                 "BPF",
+                                                 "CHECKPOINT_RESTORE"};
   return words;
 }
 
 const std::vector<std::string>& ProcFiles() {
-  static const std::vector<std::string> files = {"loadavg",   "meminfo", "stat",   "diskstats", "net/dev", "net/route",
-                                                 "net/ipv6_route", "cpuinfo", "uptime", "vmstat"};
+  static const std::vector<std::string> files = {"loadavg",   "meminfo",        "stat",    "diskstats", "net/dev",
+                                                 "net/route", "net/ipv6_route", "cpuinfo", "uptime",    "vmstat"};
   return files;
 }
 

@@ -12,8 +12,8 @@
 
 namespace reeve::config {
 
-const std::vector<std::string>& PromiseWords();  // as policy::Promise counts
-const std::vector<std::string>& PathWords();     // as policy::PathAccess counts
+const std::vector<std::string>& PromiseWords();     // as policy::Promise counts
+const std::vector<std::string>& PathWords();        // as policy::PathAccess counts
 const std::vector<std::string>& CapabilityWords();  // as the kernel counts, without CAP_
 // Files below /proc that may be inherited: counters of the machine, nothing about processes.
 const std::vector<std::string>& ProcFiles();

@@ -86,8 +86,7 @@ Status Checker::CheckMembers(const TypeSpec& type, json::Object& object, const P
   }
   for (const json::Member& member : object) {
     if (std::ranges::find(type.members, member.key, &TypeSpec::MemberSpec::name) == type.members.end())
-      return Fail(Code::kInvalidArgument, "Parameter '" +
-                                              (place != nullptr ? place->Path() + "." : std::string()) +
+      return Fail(Code::kInvalidArgument, "Parameter '" + (place != nullptr ? place->Path() + "." : std::string()) +
                                               member.key + "' is unexpected");
   }
   return {};
@@ -188,11 +187,9 @@ Status Checker::CheckAlternate(const TypeSpec& type, json::Value& value, const P
 
 }  // namespace
 
-Status CheckArguments(std::span<const TypeSpec> types, const config::CommandSpec& command,
-                      json::Value& arguments) {
+Status CheckArguments(std::span<const TypeSpec> types, const config::CommandSpec& command, json::Value& arguments) {
   json::Object* object = arguments.As<json::Object>();
-  if (object == nullptr)
-    return Fail(Code::kInvalidArgument, "QMP input member 'arguments' must be an object");
+  if (object == nullptr) return Fail(Code::kInvalidArgument, "QMP input member 'arguments' must be an object");
   return Checker(types).CheckMembers(types[command.arguments], *object, nullptr);
 }
 

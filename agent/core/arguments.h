@@ -15,7 +15,7 @@ namespace reeve::core {
 //
 // `arguments` is not trusted, `types` and `command` are: REQUIRES every index in them to be below
 // types.size(), and command.arguments to be a kObject. Thread-safe.
-[[nodiscard]] Status CheckArguments(std::span<const config::TypeSpec> types,
-                                    const config::CommandSpec& command, json::Value& arguments);
+[[nodiscard]] Status CheckArguments(std::span<const config::TypeSpec> types, const config::CommandSpec& command,
+                                    json::Value& arguments);
 
 }  // namespace reeve::core

@@ -74,12 +74,12 @@ class Client final : public qga::Session::Executor {
   qga::Session session_;
   std::optional<transport::Connection> connection_;  // none: gone
   uint32_t watched_events_ = 0;
-  bool may_read_ = false;        // the transport said that there is something
+  bool may_read_ = false;         // the transport said that there is something
   bool has_input_ended_ = false;  // of a stream: its client writes no more
   bool is_input_stopped_ = false;
-  bool is_blocked_ = false;       // the transport takes no output now
-  bool is_reader_gone_ = false;   // of a stream: nobody will read any more
-  bool is_broken_ = false;        // the connection failed: to be given up at the end of the turn
+  bool is_blocked_ = false;      // the transport takes no output now
+  bool is_reader_gone_ = false;  // of a stream: nobody will read any more
+  bool is_broken_ = false;       // the connection failed: to be given up at the end of the turn
   bool is_in_turn_ = false;
   bool is_done_ = false;
   EventLoop::TimerId timer_ = 0;

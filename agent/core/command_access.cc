@@ -37,8 +37,7 @@ std::optional<CommandAccess::Refusal> CommandAccess::Refuse(Asker& asker, const 
 
 bool CommandAccess::IsEnabled(Asker& asker, const Command& command) const {
   if (Refuse(asker, command)) return false;
-  return decider_.CouldPass(asker.caller(), CallOf(command),
-                            command.spec->check == config::ArgumentCheck::kProgram,
+  return decider_.CouldPass(asker.caller(), CallOf(command), command.spec->check == config::ArgumentCheck::kProgram,
                             command.spec->check == config::ArgumentCheck::kFile);
 }
 

@@ -18,7 +18,7 @@ class CommandAccess {
       : table_(table), decider_(decider), freeze_(freeze) {}
 
   struct Refusal {
-    std::string description;                   // as the host reads it; its class is CommandNotFound
+    std::string description;                     // as the host reads it; its class is CommandNotFound
     const policy::Decision* decision = nullptr;  // when it was policy; lent, as long as the asker
   };
   // Nothing: it may. In order: the plugin is switched off, file systems are frozen, policy.

@@ -24,7 +24,9 @@ bool Names(const std::vector<std::string>& sinks, std::string_view prefix) {
 Core::Core(EventLoop& loop, CoreSetup setup)
     : loop_(loop), setup_(std::move(setup)), freeze_(setup_.config), table_(setup_.config) {}
 
-Core::~Core() { loop_.Cancel(stop_timer_); }
+Core::~Core() {
+  loop_.Cancel(stop_timer_);
+}
 
 Result<std::unique_ptr<Core>> Core::Create(EventLoop& loop, Clock& clock, CoreSetup setup) {
   std::unique_ptr<Core> core(new Core(loop, std::move(setup)));
@@ -62,7 +64,9 @@ Status Core::Wire(Clock& clock) {
   return {};
 }
 
-Status Core::Start() { return warden_->Start(); }
+Status Core::Start() {
+  return warden_->Start();
+}
 
 void Core::OnServe() {
   for (const std::string& warning : setup_.config.warnings) LogWarning(warning);
@@ -72,10 +76,18 @@ void Core::OnServe() {
 void Core::OnWorkerStarted(const wire::WorkerStarted& started, std::vector<UniqueFd> fds) {
   workers_->OnWorkerStarted(started, std::move(fds));
 }
-void Core::OnWorkerEnded(const wire::WorkerEnded& ended, std::string_view why) { workers_->OnWorkerEnded(ended, why); }
-void Core::OnDeviceOpened(uint32_t channel, UniqueFd device) { channels_->OnDeviceOpened(channel, std::move(device)); }
-void Core::OnDeviceFailed(uint32_t channel, std::string_view why) { channels_->OnDeviceFailed(channel, why); }
-void Core::OnRoom() { workers_->OnRoom(); }
+void Core::OnWorkerEnded(const wire::WorkerEnded& ended, std::string_view why) {
+  workers_->OnWorkerEnded(ended, why);
+}
+void Core::OnDeviceOpened(uint32_t channel, UniqueFd device) {
+  channels_->OnDeviceOpened(channel, std::move(device));
+}
+void Core::OnDeviceFailed(uint32_t channel, std::string_view why) {
+  channels_->OnDeviceFailed(channel, why);
+}
+void Core::OnRoom() {
+  workers_->OnRoom();
+}
 
 void Core::OnStopping() {
   channels_->StopInput();

@@ -21,7 +21,7 @@ namespace reeve::core {
 // What the core is given at its start.
 struct CoreSetup {
   config::Config config;
-  UniqueFd warden;                                           // SOCK_SEQPACKET
+  UniqueFd warden;                                                         // SOCK_SEQPACKET
   std::vector<std::pair<uint32_t, transport::ListeningSocket>> listeners;  // by channel
   wire::LogChannel* log = nullptr;  // to reeve-log, lent for the life of the process; nullptr: there is none
   int syslog_fd = -1;               // connected datagram socket for audit sinks journal and syslog; lent; -1: none

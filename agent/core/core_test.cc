@@ -125,7 +125,8 @@ TEST_F(CoreTest, AnswersPingSyncAndInfo) {
   StartCore();
   const UniqueFd client = Connect();
   EXPECT_EQ(Ask(client, "{\"execute\":\"guest-ping\",\"id\":[1,\"x\"]}"), "{\"return\": {}, \"id\": [1, \"x\"]}\n");
-  EXPECT_EQ(Ask(client, "{\"execute\":\"guest-sync-delimited\",\"arguments\":{\"id\":77}}\n"), "\xFF{\"return\": 77}\n");
+  EXPECT_EQ(Ask(client, "{\"execute\":\"guest-sync-delimited\",\"arguments\":{\"id\":77}}\n"),
+            "\xFF{\"return\": 77}\n");
   EXPECT_THAT(Ask(client, "{\"execute\":\"guest-info\"}"), HasSubstr("\"name\": \"guest-exec\""));
 }
 
@@ -258,7 +259,7 @@ TEST_F(CoreTest, StopAnswersWhatIsUnderWayAndEnds) {
   Say(client, kPing);
   Turn(milliseconds(2000));
   Turn(milliseconds(100));
-  EXPECT_EQ(Hear(client), "");  // nothing new is read
+  EXPECT_EQ(Hear(client), "");        // nothing new is read
   EXPECT_THAT(loop_->Run(), IsOk());  // returns: the loop was stopped
   EXPECT_FALSE(core_->was_lost());
 }

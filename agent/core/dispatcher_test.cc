@@ -44,8 +44,7 @@ class DispatcherTest : public testing::Test {
     own_.emplace(config_, *table_, *access_);
     audit_.emplace(config_.policy.audit.decisions, std::vector<AuditSink*>{&sink_});
     asker_.emplace(0, "host", Peer{Peer::Kind::kUnix, 1000, 0});
-    dispatcher_.emplace(
-        Dispatcher::Parts{config_, *table_, *decider_, *access_, *own_, workers_, *audit_, clock_});
+    dispatcher_.emplace(Dispatcher::Parts{config_, *table_, *decider_, *access_, *own_, workers_, *audit_, clock_});
   }
   std::string Error() const { return replies_.empty() ? "(no reply)" : replies_.back().description; }
   ErrorClass Class() const { return replies_.back().error_class; }

@@ -28,7 +28,9 @@ constexpr size_t kMaxClients = 256;
 constexpr int kKeptBytes = 6 * 1024 * 1024;
 constexpr int kMappedFrom = 4 * 1024 * 1024;
 
-bool IsPlaced(int number) { return ::fcntl(number, F_GETFD) >= 0; }
+bool IsPlaced(int number) {
+  return ::fcntl(number, F_GETFD) >= 0;
+}
 
 bool Listens(config::Transport transport) {
   return transport == config::Transport::kUnixListen || transport == config::Transport::kVsockListen ||

@@ -9,7 +9,9 @@ namespace {
 
 constexpr size_t kMiB = 1 << 20;
 
-TEST(MemoryBudgetTest, WithoutLimitThereIsAlwaysRoom) { EXPECT_TRUE(MemoryBudget(0).HasRoom(SIZE_MAX / 2)); }
+TEST(MemoryBudgetTest, WithoutLimitThereIsAlwaysRoom) {
+  EXPECT_TRUE(MemoryBudget(0).HasRoom(SIZE_MAX / 2));
+}
 
 TEST(MemoryBudgetTest, WhatWouldNotFitHasNoRoom) {
   const MemoryBudget budget(512 * kMiB);

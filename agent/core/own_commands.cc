@@ -14,7 +14,9 @@ Reply Sync(const Request& request) {
                        : Reply::Failure(ErrorClass::kGenericError, "Parameter 'id' is missing");
 }
 
-const char* BoolText(bool value) { return value ? "true" : "false"; }
+const char* BoolText(bool value) {
+  return value ? "true" : "false";
+}
 
 // Exactly these three members: clients compare whole entries (Ansible's connection plugin does).
 void AppendEntry(std::string& json, const Command& command, bool is_enabled) {

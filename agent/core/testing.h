@@ -59,9 +59,9 @@ inline config::Config Open() {
   config.guest_info_version = "0.1.0";
   config.generation = 7;
   const uint32_t always = kWhileFrozen | kIdempotent | kNeverDeniable;
-  config.plugins.push_back(Plugin("core", {Spec("guest-sync-delimited", 2, always), Spec("guest-sync", 2, always),
-                                           Spec("guest-ping", 0, always),
-                                           Spec("guest-info", 0, kWhileFrozen | kIdempotent)}));
+  config.plugins.push_back(
+      Plugin("core", {Spec("guest-sync-delimited", 2, always), Spec("guest-sync", 2, always),
+                      Spec("guest-ping", 0, always), Spec("guest-info", 0, kWhileFrozen | kIdempotent)}));
   CommandSpec exec = Spec("guest-exec", 5, kChangesState | kAsksWarden, 5000);
   exec.check = ArgumentCheck::kProgram;
   CommandSpec open = Spec("guest-file-open", 6, kChangesState | kAsksWarden, 5000);
@@ -69,8 +69,8 @@ inline config::Config Open() {
   config.plugins.push_back(Plugin("exec", {exec, open, Spec("guest-get-osinfo", 0, kIdempotent, 5000),
                                            Spec("guest-shutdown", 0, kChangesState | kNoSuccessReply),
                                            Spec("guest-set-user-password", 2, kChangesState | kSecretInput)}));
-  config.plugins.push_back(
-      Plugin("fsfreeze", {Spec("guest-fsfreeze-freeze", 0, kChangesState), Spec("guest-fsfreeze-status", 0, kWhileFrozen)}));
+  config.plugins.push_back(Plugin(
+      "fsfreeze", {Spec("guest-fsfreeze-freeze", 0, kChangesState), Spec("guest-fsfreeze-status", 0, kWhileFrozen)}));
   config.plugins[kFreezePlugin].sandbox.promises = {policy::Promise::kFreeze};
 
   policy::Policy& policy = config.policy;

@@ -154,8 +154,8 @@ Status WardenLink::Take(wire::Packet& packet) {
       handler_.OnStopping();
       return {};
     default:
-      return Fail(Code::kBadMessage, "a message of the warden is of type " +
-                                         std::to_string(static_cast<unsigned>(packet.header.type)));
+      return Fail(Code::kBadMessage,
+                  "a message of the warden is of type " + std::to_string(static_cast<unsigned>(packet.header.type)));
   }
 }
 

@@ -84,7 +84,8 @@ bool WorkerSlot::SendNext() {
   const auto found = calls_.find(id);
   Status sent = AnnounceCall(id, found->second);
   if (sent) sent = SendCall(id, found->second);
-  const bool is_for_later = !sent && (sent.error().code() == Code::kUnavailable || sent.error().code() == Code::kClosed);
+  const bool is_for_later =
+      !sent && (sent.error().code() == Code::kUnavailable || sent.error().code() == Code::kClosed);
   if (is_for_later) return false;
   waiting_.pop_front();
   if (!sent) Fail(id, sent.error().message());
@@ -94,9 +95,8 @@ bool WorkerSlot::SendNext() {
 Status WorkerSlot::AnnounceCall(uint64_t id, Pending& pending) {
   const WorkerCall& call = pending.call;
   if (pending.is_announced || !call.command->spec->Has(config::kAsksWarden)) return {};
-  const wire::Announce announce{worker_,          call.channel,
-                                call.peer_kind,   call.peer_number,
-                                call.command->command_index, call.rule};
+  const wire::Announce announce{worker_,  call.channel, call.peer_kind, call.peer_number, call.command->command_index,
+                                call.rule};
   REEVE_TRY(context_.warden.Announce(id, RemainingMs(pending), announce));
   pending.is_announced = true;
   return {};
@@ -107,8 +107,8 @@ Status WorkerSlot::SendCall(uint64_t id, Pending& pending) {
   if (call.command->spec->Has(config::kIdempotent) && !pending.was_retried &&
       call.arguments.size() <= kMaxRetriedArguments)
     pending.arguments_again = call.arguments.ToString();
-  const wire::RequestHead head{id,           call.command->command_index, call.channel, call.peer_kind,
-                               call.peer_number, RemainingMs(pending)};
+  const wire::RequestHead head{
+      id, call.command->command_index, call.channel, call.peer_kind, call.peer_number, RemainingMs(pending)};
   const Status sent = link_->Send(head, std::move(call.arguments));
   // A worker that is gone gets no more, and what it got is settled when the warden says how it ended.
   if (!sent && sent.error().code() != Code::kClosed) return sent;
@@ -157,8 +157,8 @@ void WorkerSlot::OnDeadline(uint64_t id) {
   Pending& pending = found->second;
   const std::string& name = pending.call.command->spec->name;
   if (pending.phase == Phase::kCancelled) {
-    const std::string text = name + " did not finish within " + DeadlineText(pending.call) + "; " + WorkerName() +
-                             " was stopped";
+    const std::string text =
+        name + " did not finish within " + DeadlineText(pending.call) + "; " + WorkerName() + " was stopped";
     LogWarning(text);
     StopWorker();
     return Fail(id, text);

@@ -13,7 +13,9 @@ std::string Contents(int fd) {
   return *sys::ReadToEnd(fd, 1 << 20);
 }
 
-UniqueFd MemoryFile() { return std::move(*sys::MemoryFile("log", 0)); }
+UniqueFd MemoryFile() {
+  return std::move(*sys::MemoryFile("log", 0));
+}
 
 TEST(LogLineTest, HasQemuGasFormat) {
   EXPECT_EQ(LogLine({wire::LogKind::kLog, Severity::kWarning, 1'700'000'000'000'042, "device is gone"}),

@@ -23,13 +23,14 @@ struct Setup {
   std::vector<uint8_t> run_filter;
 };
 
-UniqueFd IfPlaced(int number) { return UniqueFd(::fcntl(number, F_GETFD) < 0 ? -1 : number); }
+UniqueFd IfPlaced(int number) {
+  return UniqueFd(::fcntl(number, F_GETFD) < 0 ? -1 : number);
+}
 
 Result<Setup> ReceiveSetup() {
   const UniqueFd blob(sandbox::kPolicyFd);
   auto config = REEVE_TRY(config::FromSealedFile(blob.get()));
-  return Setup{UniqueFd(wire::kLogRecordsFd),
-               LogFiles(IfPlaced(wire::kLogFileFd), IfPlaced(wire::kAuditFileFd)),
+  return Setup{UniqueFd(wire::kLogRecordsFd), LogFiles(IfPlaced(wire::kLogFileFd), IfPlaced(wire::kAuditFileFd)),
                std::move(config.log_process.run_filter)};
 }
 
@@ -48,7 +49,8 @@ Status Serve(Setup& setup) {
     if (size == 0) return {};
     const auto record = wire::ParseLogRecord(Bytes(packet).first(size));
     if (record) setup.files.Write(*record);
-    if (!record) setup.files.Write({wire::LogKind::kLog, Severity::kWarning, wire::EpochMicroseconds(), record.error().message()});
+    if (!record)
+      setup.files.Write({wire::LogKind::kLog, Severity::kWarning, wire::EpochMicroseconds(), record.error().message()});
   }
 }
 

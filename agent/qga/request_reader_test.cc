@@ -62,26 +62,16 @@ std::string RowName(const testing::TestParamInfo<Row>& row) {
 
 const Row kEnvelope[] = {
     {"RequestRunsAtItsClosingBrace", R"({"execute":"guest-ping"})", {"run guest-ping {}"}},
-    {"IdIsEchoed",
-     R"({"execute":"guest-ping","id":{"a":[1,null]}})",
-     {R"(run guest-ping {} {"a": [1, null]})"}},
-    {"ArgumentsAreGiven",
-     R"({"execute":"guest-sync","arguments":{"id":5}})",
-     {R"(run guest-sync {"id": 5})"}},
+    {"IdIsEchoed", R"({"execute":"guest-ping","id":{"a":[1,null]}})", {R"(run guest-ping {} {"a": [1, null]})"}},
+    {"ArgumentsAreGiven", R"({"execute":"guest-sync","arguments":{"id":5}})", {R"(run guest-sync {"id": 5})"}},
     {"EmptyNameIsAName", R"({"execute":""})", {"run  {}"}},
     {"EmptyObjectLacksExecute", "{}", {"QMP input lacks member 'execute'"}},
     {"OnlyIdLacksExecute", R"({"id":1})", {"QMP input lacks member 'execute' id 1"}},
     {"OnlyArgumentsLackExecute", R"({"arguments":{}})", {"QMP input lacks member 'execute'"}},
-    {"ExecuteMustBeAString",
-     R"({"execute":1,"id":"x"})",
-     {R"(QMP input member 'execute' must be a string id "x")"}},
+    {"ExecuteMustBeAString", R"({"execute":1,"id":"x"})", {R"(QMP input member 'execute' must be a string id "x")"}},
     {"ExecOobIsUnexpected", R"({"exec-oob":"a"})", {"QMP input member 'exec-oob' is unexpected"}},
-    {"ExecOobBesideExecute",
-     R"({"execute":"a","exec-oob":1})",
-     {"QMP input member 'exec-oob' is unexpected"}},
-    {"ExtraMemberIsUnexpected",
-     R"({"execute":"a","foo":1,"id":2})",
-     {"QMP input member 'foo' is unexpected id 2"}},
+    {"ExecOobBesideExecute", R"({"execute":"a","exec-oob":1})", {"QMP input member 'exec-oob' is unexpected"}},
+    {"ExtraMemberIsUnexpected", R"({"execute":"a","foo":1,"id":2})", {"QMP input member 'foo' is unexpected id 2"}},
     {"ArgumentsMustBeAnObject",
      R"({"execute":"a","arguments":[]})",
      {"QMP input member 'arguments' must be an object"}},
@@ -101,9 +91,7 @@ const Row kEnvelope[] = {
 INSTANTIATE_TEST_SUITE_P(Envelope, AnswerTest, testing::ValuesIn(kEnvelope), RowName);
 
 const Row kLexical[] = {
-    {"SentinelIsAnswered",
-     "\xFF{\"execute\":\"a\"}\n"sv,
-     {"1:1: JSON parse error, stray '\xFF'", "run a {}"}},
+    {"SentinelIsAnswered", "\xFF{\"execute\":\"a\"}\n"sv, {"1:1: JSON parse error, stray '\xFF'", "run a {}"}},
     {"HighByteIsStray", "\x80{\"execute\":\"a\"}"sv, {"1:1: JSON parse error, stray '\x80'", "run a {}"}},
     {"ByteOrderMarkIsOneError",
      "\xEF\xBB\xBF{\"execute\":\"a\"}"sv,
@@ -120,9 +108,7 @@ const Row kLexical[] = {
     {"StrayThenOrphanCloser",
      R"({"execute":@})",
      {"1:12: JSON parse error, stray '@'", "1:14: JSON parse error, expecting value"}},
-    {"RecoverySkipsToALineFeed",
-     "@ true 1\n{\"execute\":\"a\"}",
-     {"1:1: JSON parse error, stray '@'", "run a {}"}},
+    {"RecoverySkipsToALineFeed", "@ true 1\n{\"execute\":\"a\"}", {"1:1: JSON parse error, stray '@'", "run a {}"}},
     {"RecoverySkipsATab", "@\t1\n", {"1:1: JSON parse error, stray '@'"}},
     {"RecoveryEndsAtAControlByteThatIsStrayItself",
      "@\x01\n",
@@ -139,8 +125,7 @@ const Row kLexical[] = {
     {"BadUtf8", "{\"execute\":\"\xC1\x81\"}", {"1:12: JSON parse error, invalid UTF-8 sequence in string"}},
     {"PositionsCountPerConnection",
      "@\n@\n  @",
-     {"1:1: JSON parse error, stray '@'", "2:1: JSON parse error, stray '@'",
-      "3:3: JSON parse error, stray '@'"}},
+     {"1:1: JSON parse error, stray '@'", "2:1: JSON parse error, stray '@'", "3:3: JSON parse error, stray '@'"}},
 };
 INSTANTIATE_TEST_SUITE_P(Lexical, AnswerTest, testing::ValuesIn(kLexical), RowName);
 
@@ -169,9 +154,7 @@ const Row kSwallowing[] = {
     {"UntilBracketsBalance",
      R"([1 2, [3], {"]":4}]{"execute":"a"})",
      {"1:4: JSON parse error, expected ',' or ']'", "run a {}"}},
-    {"UntilALineFeed",
-     "[1 2 {{{[\n{\"execute\":\"a\"}",
-     {"1:4: JSON parse error, expected ',' or ']'", "run a {}"}},
+    {"UntilALineFeed", "[1 2 {{{[\n{\"execute\":\"a\"}", {"1:4: JSON parse error, expected ',' or ']'", "run a {}"}},
     {"AfterALineFeedEverythingCountsAgain",
      "[1 2 [\ntrue {\"execute\":\"a\"}",
      {"1:4: JSON parse error, expected ',' or ']'", "QMP input must be a JSON object", "run a {}"}},
@@ -181,9 +164,7 @@ const Row kSwallowing[] = {
     {"UntilTheSentinelWithoutAnotherLine",
      "[1 2 {{\xFF{\"execute\":\"a\"}"sv,
      {"1:4: JSON parse error, expected ',' or ']'", "run a {}"}},
-    {"UntilFe",
-     "[1 2 {{\xFE{\"execute\":\"a\"}"sv,
-     {"1:4: JSON parse error, expected ',' or ']'", "run a {}"}},
+    {"UntilFe", "[1 2 {{\xFE{\"execute\":\"a\"}"sv, {"1:4: JSON parse error, expected ',' or ']'", "run a {}"}},
     {"UntilAControlByte",
      "[1 2 {{\x01{\"execute\":\"a\"}"sv,
      {"1:4: JSON parse error, expected ',' or ']'", "run a {}"}},
@@ -196,15 +177,9 @@ const Row kSwallowing[] = {
     {"StrayBytesAreSwallowedToo",
      R"([1 2 @ % ]{"execute":"a"})",
      {"1:4: JSON parse error, expected ',' or ']'", "run a {}"}},
-    {"TheOffendingOpenerCounts",
-     R"({"a" [1]}{"execute":"a"})",
-     {"1:6: JSON parse error, expecting ':'", "run a {}"}},
-    {"ClosersDoNotGoBelowZero",
-     R"({]]]}{"execute":"a"})",
-     {"1:2: JSON parse error, expecting key", "run a {}"}},
-    {"NothingIsSwallowedAtTheTop",
-     R"(}{"execute":"a"})",
-     {"1:1: JSON parse error, expecting value", "run a {}"}},
+    {"TheOffendingOpenerCounts", R"({"a" [1]}{"execute":"a"})", {"1:6: JSON parse error, expecting ':'", "run a {}"}},
+    {"ClosersDoNotGoBelowZero", R"({]]]}{"execute":"a"})", {"1:2: JSON parse error, expecting key", "run a {}"}},
+    {"NothingIsSwallowedAtTheTop", R"(}{"execute":"a"})", {"1:1: JSON parse error, expecting value", "run a {}"}},
     {"PositionsGoOnAfterwards",
      "[1 2]\n @",
      {"1:4: JSON parse error, expected ',' or ']'", "2:2: JSON parse error, stray '@'"}},
@@ -300,8 +275,7 @@ TEST(RequestReaderPartialTest, KnowsWhetherSomethingHasBegun) {
 }
 
 TEST(RequestReaderPartialTest, DroppedHalfLeavesNoTraceButThePositions) {
-  for (const std::string_view half :
-       {R"({"execute":"gue)", R"({"execute":)", "[1 2 {", "12", "tru", R"("\u00)"}) {
+  for (const std::string_view half : {R"({"execute":"gue)", R"({"execute":)", "[1 2 {", "12", "tru", R"("\u00)"}) {
     RequestReader reader;
     Feed(reader, half);
     reader.DropPartial();
@@ -325,8 +299,7 @@ TEST(RequestReaderPartialTest, DoubtfulHalfMayStillComplete) {
   RequestReader reader;
   Feed(reader, R"({"execute":)");
   reader.DropPartialAtLineFeed();
-  EXPECT_EQ(Feed(reader, "\"a\"}\n{\n\"execute\":\"b\"}"),
-            (std::vector<std::string>{"run a {}", "run b {}"}));
+  EXPECT_EQ(Feed(reader, "\"a\"}\n{\n\"execute\":\"b\"}"), (std::vector<std::string>{"run a {}", "run b {}"}));
 }
 
 TEST(RequestReaderPartialTest, WhenNothingIsPartialLineFeedsStayFree) {

@@ -221,9 +221,7 @@ void Session::Start(Entry& entry) {
 }
 
 Session::Entry* Session::FindRunning(uint64_t token) {
-  const auto fits = [&](const Entry& entry) {
-    return entry.state == Entry::State::kRunning && entry.token == token;
-  };
+  const auto fits = [&](const Entry& entry) { return entry.state == Entry::State::kRunning && entry.token == token; };
   if (!live_.empty() && fits(live_.front())) return &live_.front();
   for (Lane& lane : abandoned_) {
     if (fits(lane.front())) return &lane.front();

@@ -54,9 +54,7 @@ class SessionTest : public testing::Test {
 
   void Send(std::string_view text) { session_.TakeInput(AsBytes(text), core_.now); }
   void Command(std::string_view name) { Send("{\"execute\":\"" + std::string(name) + "\"}\n"); }
-  void Sync(int id) {
-    Send("{\"execute\":\"guest-sync\",\"arguments\":{\"id\":" + std::to_string(id) + "}}\n");
-  }
+  void Sync(int id) { Send("{\"execute\":\"guest-sync\",\"arguments\":{\"id\":" + std::to_string(id) + "}}\n"); }
   void Answer(const std::string& name, std::string_view json = "{}") {
     session_.Answer(core_.tokens.at(name), Reply::Return(json), core_.now);
   }
@@ -86,9 +84,8 @@ TEST_F(SessionTest, RepliesAreOneLineInWireForm) {
   Send(R"({"execute":"slow","id":"x"})");
   session_.Answer(core_.tokens["slow"], Reply::Failure(ErrorClass::kCommandNotFound, "a \"b\" \xE2\x80\x9C"),
                   core_.now);
-  EXPECT_EQ(
-      Take(),
-      "{\"id\": \"x\", \"error\": {\"class\": \"CommandNotFound\", \"desc\": \"a \\\"b\\\" \\u201C\"}}\n");
+  EXPECT_EQ(Take(),
+            "{\"id\": \"x\", \"error\": {\"class\": \"CommandNotFound\", \"desc\": \"a \\\"b\\\" \\u201C\"}}\n");
 }
 
 TEST_F(SessionTest, SentinelStandsBeforeASuccessfulDelimitedSyncOnly) {
@@ -102,10 +99,9 @@ TEST_F(SessionTest, SentinelStandsBeforeASuccessfulDelimitedSyncOnly) {
 
 TEST_F(SessionTest, InputErrorsAreAnsweredInTheirPlace) {
   Send("\xFF{\"execute\":\"guest-ping\"}");
-  EXPECT_EQ(
-      Take(),
-      "{\"error\": {\"class\": \"GenericError\", \"desc\": \"1:1: JSON parse error, stray '\\uFFFD'\"}}\n"
-      "{\"return\": {}}\n");
+  EXPECT_EQ(Take(),
+            "{\"error\": {\"class\": \"GenericError\", \"desc\": \"1:1: JSON parse error, stray '\\uFFFD'\"}}\n"
+            "{\"return\": {}}\n");
   Command("slow");
   Send("@\n");
   Command("guest-ping");
@@ -126,8 +122,8 @@ TEST_F(SessionTest, SuccessWithoutReplySendsNothing) {
 
 TEST_F(SessionTest, AVeryLongDescriptionIsCut) {
   Command("slow");
-  session_.Answer(core_.tokens["slow"],
-                  Reply::Failure(ErrorClass::kGenericError, std::string(1'000'000, 'x')), core_.now);
+  session_.Answer(core_.tokens["slow"], Reply::Failure(ErrorClass::kGenericError, std::string(1'000'000, 'x')),
+                  core_.now);
   EXPECT_LT(Take().size(), 70'000u);
 }
 

@@ -54,8 +54,7 @@ Status SetInheritable(uint64_t wanted) {
 }
 
 Status SetAmbient(uint64_t wanted) {
-  if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
-    return FailErrno("clear ambient capabilities");
+  if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0) return FailErrno("clear ambient capabilities");
   for (unsigned long number = 0; number < kCapabilityLimit; ++number) {
     if (!Has(wanted, number)) continue;
     if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0) < 0) {

@@ -132,8 +132,7 @@ Result<Cgroup> CgroupTree::MakeLeaf(const std::string& name) const {
   return Cgroup(path, std::move(*directory));
 }
 
-Result<Cgroup> CgroupTree::MakeLeaf(const std::string& name, const CgroupLimits& limits,
-                                    bool& applied) const {
+Result<Cgroup> CgroupTree::MakeLeaf(const std::string& name, const CgroupLimits& limits, bool& applied) const {
   Cgroup leaf = REEVE_TRY(MakeLeaf(name));
   const bool has_memory = ApplyOne(leaf.path_ + "/memory.max", limits.memory_bytes);
   const bool has_tasks = ApplyOne(leaf.path_ + "/pids.max", limits.tasks);
@@ -146,13 +145,13 @@ void CgroupTree::RemoveStaleLeaves(const std::string& prefix) const {
   if (!directory) return;
   std::vector<std::string> stale;
   while (const dirent* entry = ::readdir(directory.get())) {
-    if (entry->d_type == DT_DIR && std::string(entry->d_name).starts_with(prefix))
-      stale.emplace_back(entry->d_name);
+    if (entry->d_type == DT_DIR && std::string(entry->d_name).starts_with(prefix)) stale.emplace_back(entry->d_name);
   }
   for (const std::string& name : stale) (void)Cgroup(path_ + "/" + name, UniqueFd()).KillAll();
   const auto end = std::chrono::steady_clock::now() + kStalePatience;
   while (!stale.empty() && std::chrono::steady_clock::now() < end) {
-    std::erase_if(stale, [&](const std::string& name) { return Cgroup(path_ + "/" + name, UniqueFd()).Remove().has_value(); });
+    std::erase_if(stale,
+                  [&](const std::string& name) { return Cgroup(path_ + "/" + name, UniqueFd()).Remove().has_value(); });
     if (!stale.empty()) ::usleep(kStaleLookMicroseconds);
   }
 }

@@ -134,8 +134,7 @@ Status Child::StartSession() {
 }
 
 Status Child::DefaultSignals() {
-  for (int number = 1; number < NSIG; ++number)
-    ::signal(number, SIG_DFL);  // fails for SIGKILL, SIGSTOP and libc's own
+  for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);  // fails for SIGKILL, SIGSTOP and libc's own
   sigset_t none;
   ::sigemptyset(&none);
   if (::sigprocmask(SIG_SETMASK, &none, nullptr) < 0) return FailErrno("unblock signals");
@@ -180,8 +179,7 @@ bool Child::NeedsBus() const {
 Status Child::TakeLibraries() {
   if (!HasPrivateRoot(plan_)) return {};
   REEVE_TRY(mounts_.Take(libraries_.loader, libraries_.loader, MountAccess::kReadExecute));
-  for (const std::string& file : libraries_.files)
-    REEVE_TRY(mounts_.Take(file, file, MountAccess::kReadExecute));
+  for (const std::string& file : libraries_.files) REEVE_TRY(mounts_.Take(file, file, MountAccess::kReadExecute));
   return {};
 }
 
@@ -247,8 +245,8 @@ Status Child::AllowPath(const std::string& path, PathAccess access) {
 Status Child::PrepareLandlock() {
   const uint32_t level = LandlockLevel();
   if (level < profile_.landlock_minimum) {
-    return Fail(Code::kUnsupported, "this kernel has Landlock level " + std::to_string(level) +
-                                        ", policy demands " + std::to_string(profile_.landlock_minimum));
+    return Fail(Code::kUnsupported, "this kernel has Landlock level " + std::to_string(level) + ", policy demands " +
+                                        std::to_string(profile_.landlock_minimum));
   }
   if (level == 0) {
     Remark("landlock: this kernel has none; mounts and filters stand alone");

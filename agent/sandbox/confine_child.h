@@ -15,13 +15,12 @@
 namespace reeve::sandbox {
 
 // The numbers at which a confined process finds its descriptors. Nothing else is open after exec.
-inline constexpr int kControlFd = 3;  // SOCK_SEQPACKET to the warden
-inline constexpr int kRingInFd = 4;   // memfd: what this process reads (a worker: requests)
-inline constexpr int kRingOutFd = 5;  // memfd: what this process writes (a worker: replies)
-inline constexpr int kPolicyFd = 6;   // sealed memfd: the compiled configuration (core) or the start record
+inline constexpr int kControlFd = 3;          // SOCK_SEQPACKET to the warden
+inline constexpr int kRingInFd = 4;           // memfd: what this process reads (a worker: requests)
+inline constexpr int kRingOutFd = 5;          // memfd: what this process writes (a worker: replies)
+inline constexpr int kPolicyFd = 6;           // sealed memfd: the compiled configuration (core) or the start record
 inline constexpr int kFirstInheritedFd = 10;  // profile.inherited[i] stands at kFirstInheritedFd + i
-inline constexpr int kFirstExtraFd =
-    64;  // the plan's own further descriptors (the core's listeners) from here
+inline constexpr int kFirstExtraFd = 64;      // the plan's own further descriptors (the core's listeners) from here
 
 // The plugin's file in a private root, or below slave_mount_directory.
 inline constexpr const char* kPluginPath = "/plugin.so";

@@ -34,8 +34,7 @@ Result<std::vector<HighFd>> LiftAll(std::span<const PlacedFd> fds) {
   std::vector<HighFd> lifted;
   for (const PlacedFd& placed : fds) {
     if (placed.number < 0 || placed.number >= kHighFd) {
-      return Fail(Code::kInvalidArgument,
-                  "descriptor number " + std::to_string(placed.number) + " is out of range");
+      return Fail(Code::kInvalidArgument, "descriptor number " + std::to_string(placed.number) + " is out of range");
     }
     lifted.push_back({REEVE_TRY(DuplicateHigh(placed.fd)), placed.number});
   }

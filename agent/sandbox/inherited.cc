@@ -29,8 +29,7 @@ Result<std::string> Below(const std::string& directory, const std::string& path)
 Result<sockaddr_un> UnixAddress(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path)
-    return Fail(Code::kTooLarge, "socket path " + path + " is too long");
+  if (path.size() >= sizeof address.sun_path) return Fail(Code::kTooLarge, "socket path " + path + " is too long");
   std::memcpy(address.sun_path, path.data(), path.size());
   return address;
 }
@@ -70,8 +69,7 @@ Result<UniqueFd> OpenState(const std::string& path) {
 
 }  // namespace
 
-Result<UniqueFd> OpenInherited(const policy::InheritedFd& wanted, const std::string& run_directory,
-                               uid_t owner) {
+Result<UniqueFd> OpenInherited(const policy::InheritedFd& wanted, const std::string& run_directory, uid_t owner) {
   switch (wanted.kind) {
     case Kind::kMountinfo:
       return sys::Open("/proc/self/mountinfo", O_RDONLY);

@@ -14,8 +14,7 @@ namespace reeve::sandbox {
 
 // With the warden's view and rights: its mount table (a private one would show the machine's mounts under
 // other names), its /proc, its network, its run directory. REQUIRES: not kSystemBus, and before unshare.
-Result<UniqueFd> OpenInherited(const policy::InheritedFd& wanted, const std::string& run_directory,
-                               uid_t owner);
+Result<UniqueFd> OpenInherited(const policy::InheritedFd& wanted, const std::string& run_directory, uid_t owner);
 
 // kSystemBus: connected under the caller's present uid, which is who it is on the bus for ever (decision R9).
 Result<UniqueFd> ConnectSystemBus();

@@ -29,14 +29,13 @@ struct RulesetAttributes {  // struct landlock_ruleset_attr of level 6
 constexpr uint64_t kReadFile = LANDLOCK_ACCESS_FS_READ_FILE;
 constexpr uint64_t kReadDirectory = LANDLOCK_ACCESS_FS_READ_DIR;
 constexpr uint64_t kExecute = LANDLOCK_ACCESS_FS_EXECUTE;
-constexpr uint64_t kWrite =
-    LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |
-    LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_FIFO |
-    LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_SYM | LANDLOCK_ACCESS_FS_REFER | kTruncate;
+constexpr uint64_t kWrite = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |
+                            LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
+                            LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_SYM |
+                            LANDLOCK_ACCESS_FS_REFER | kTruncate;
 constexpr uint64_t kMakeDevices = LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK;
 // What a rule on a file that is no directory may hold.
-constexpr uint64_t kRightsOfFiles =
-    kReadFile | kExecute | LANDLOCK_ACCESS_FS_WRITE_FILE | kTruncate | kIoctlDevice;
+constexpr uint64_t kRightsOfFiles = kReadFile | kExecute | LANDLOCK_ACCESS_FS_WRITE_FILE | kTruncate | kIoctlDevice;
 
 uint64_t FileRightsOfLevel(uint32_t level) {
   uint64_t rights = (1ull << 13) - 1;
@@ -109,8 +108,7 @@ Status LandlockRules::Allow(int fd, policy::PathAccess access) {
 }
 
 Status LandlockRules::Restrict() const {
-  if (::syscall(SYS_landlock_restrict_self, ruleset_.get(), 0) < 0)
-    return FailErrno("enter the Landlock domain");
+  if (::syscall(SYS_landlock_restrict_self, ruleset_.get(), 0) < 0) return FailErrno("enter the Landlock domain");
   return {};
 }
 

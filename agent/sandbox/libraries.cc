@@ -45,8 +45,7 @@ Result<std::string> ReadName(int fd, uint64_t offset) {
 Result<std::vector<Elf64_Phdr>> ReadProgramHeaders(int fd) {
   Elf64_Ehdr header;
   REEVE_TRY(ReadValue(fd, 0, header));
-  if (!std::equal(header.e_ident, header.e_ident + SELFMAG, ELFMAG) ||
-      header.e_ident[EI_CLASS] != ELFCLASS64) {
+  if (!std::equal(header.e_ident, header.e_ident + SELFMAG, ELFMAG) || header.e_ident[EI_CLASS] != ELFCLASS64) {
     return Fail(Code::kInvalidArgument, "not a 64-bit ELF file");
   }
   if (header.e_phentsize != sizeof(Elf64_Phdr) || header.e_phnum > kMaxProgramHeaders) {

@@ -7,8 +7,7 @@ namespace reeve::sandbox {
 namespace {
 
 Status SetPropagation(unsigned long propagation) {
-  if (::mount(nullptr, "/", nullptr, MS_REC | propagation, nullptr) < 0)
-    return FailErrno("change mount propagation");
+  if (::mount(nullptr, "/", nullptr, MS_REC | propagation, nullptr) < 0) return FailErrno("change mount propagation");
   return {};
 }
 

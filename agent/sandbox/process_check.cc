@@ -65,8 +65,8 @@ std::string FourTimes(uint32_t id) {
   return one + "\t" + one + "\t" + one + "\t" + one;
 }
 
-std::unexpected<Error> Differs(const ExpectedProcess& expected, const std::string& what,
-                               const std::string& is, const std::string& planned) {
+std::unexpected<Error> Differs(const ExpectedProcess& expected, const std::string& what, const std::string& is,
+                               const std::string& planned) {
   return Fail(Code::kDenied, expected.name + ": " + what + " is " + is + ", planned " + planned);
 }
 
@@ -74,8 +74,7 @@ Status CheckLine(const StatusLines& lines, const std::string& key, const std::st
                  const ExpectedProcess& expected) {
   const auto line = lines.find(key);
   if (line == lines.end()) return Differs(expected, key, "not shown", planned);
-  if (line->second != planned)
-    return Differs(expected, key, line->second, planned.empty() ? "empty" : planned);
+  if (line->second != planned) return Differs(expected, key, line->second, planned.empty() ? "empty" : planned);
   return {};
 }
 
@@ -124,8 +123,7 @@ std::string Join(const std::vector<int>& numbers) {
 Status CheckFds(pid_t pid, const ExpectedProcess& expected) {
   if (!expected.compares_fds) return {};
   std::vector<int> open;
-  for (const std::string& name : REEVE_TRY(List(ProcPath(pid, "fd"))))
-    open.push_back(std::atoi(name.c_str()));
+  for (const std::string& name : REEVE_TRY(List(ProcPath(pid, "fd")))) open.push_back(std::atoi(name.c_str()));
   std::vector<int> planned = expected.fds;
   std::sort(open.begin(), open.end());
   std::sort(planned.begin(), planned.end());
@@ -149,8 +147,7 @@ Status CheckNamespaces(pid_t pid, const ExpectedProcess& expected) {
     if (REEVE_TRY(is_shared(kind))) return Differs(expected, "namespace " + kind, "the machine's", "its own");
   }
   for (const std::string& kind : expected.shared_namespaces) {
-    if (!REEVE_TRY(is_shared(kind)))
-      return Differs(expected, "namespace " + kind, "its own", "the machine's");
+    if (!REEVE_TRY(is_shared(kind))) return Differs(expected, "namespace " + kind, "its own", "the machine's");
   }
   return {};
 }
@@ -186,8 +183,7 @@ Result<ExpectedProcess> Expect(const policy::SandboxProfile& profile, Stage stag
       expected.fds.push_back(number);
     }
   }
-  for (size_t i = 0; i < profile.inherited.size(); ++i)
-    expected.fds.push_back(kFirstInheritedFd + static_cast<int>(i));
+  for (size_t i = 0; i < profile.inherited.size(); ++i) expected.fds.push_back(kFirstInheritedFd + static_cast<int>(i));
   expected.private_namespaces = {"mnt", "ipc"};
   (profile.has_host_net ? expected.shared_namespaces : expected.private_namespaces).push_back("net");
   (profile.has_host_uts ? expected.shared_namespaces : expected.private_namespaces).push_back("uts");

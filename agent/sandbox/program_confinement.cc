@@ -73,8 +73,7 @@ Result<InitialSettings> InitialSettings::Take() {
   settings.umask = ::umask(0);
   ::umask(settings.umask);
   for (int resource = 0; resource < RLIM_NLIMITS; ++resource) {
-    if (::getrlimit(static_cast<__rlimit_resource>(resource),
-                    &settings.limits[static_cast<size_t>(resource)]) < 0) {
+    if (::getrlimit(static_cast<__rlimit_resource>(resource), &settings.limits[static_cast<size_t>(resource)]) < 0) {
       return FailErrno("read limits");
     }
   }

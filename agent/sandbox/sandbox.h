@@ -15,10 +15,9 @@
 namespace reeve::sandbox {
 
 struct SandboxEntry {
-  bool locks_memory = false;  // mlockall before any filter stands (fsfreeze)
-  std::span<const uint8_t>
-      load_filter;  // empty for a role that loads nothing: no filter is installed by EnterLoad
-  std::span<const uint8_t> run_filter;  // never empty
+  bool locks_memory = false;             // mlockall before any filter stands (fsfreeze)
+  std::span<const uint8_t> load_filter;  // empty for a role that loads nothing: no filter is installed by EnterLoad
+  std::span<const uint8_t> run_filter;   // never empty
 };
 
 // Not dumpable, no ambient and no inheritable capability, no memory that is both written and executed (where

@@ -17,16 +17,14 @@ namespace {
 void WriteOwnProcess(std::vector<sock_filter>& program) {
   const auto own = static_cast<uint32_t>(::getpid());
   for (sock_filter& instruction : program) {
-    if (instruction.code == (BPF_JMP | BPF_JEQ | BPF_K) && instruction.k == kOwnProcessMark)
-      instruction.k = own;
+    if (instruction.code == (BPF_JMP | BPF_JEQ | BPF_K) && instruction.k == kOwnProcessMark) instruction.k = own;
   }
 }
 
 }  // namespace
 
 Status InstallFilter(std::span<const uint8_t> bytes, FilterScope scope) {
-  if (bytes.empty() || bytes.size() % sizeof(sock_filter) != 0 ||
-      bytes.size() / sizeof(sock_filter) > BPF_MAXINSNS) {
+  if (bytes.empty() || bytes.size() % sizeof(sock_filter) != 0 || bytes.size() / sizeof(sock_filter) > BPF_MAXINSNS) {
     return Fail(Code::kInvalidArgument, "a filter of " + std::to_string(bytes.size()) + " bytes is none");
   }
   std::vector<sock_filter> program(bytes.size() / sizeof(sock_filter));
@@ -39,8 +37,7 @@ Status InstallFilter(std::span<const uint8_t> bytes, FilterScope scope) {
   const long result = ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &handed);
   if (result < 0) return FailErrno("install a filter");
   // TSYNC answers with the id of a thread that could not follow.
-  if (result > 0)
-    return Fail(Code::kSystem, "install a filter: thread " + std::to_string(result) + " has another one");
+  if (result > 0) return Fail(Code::kSystem, "install a filter: thread " + std::to_string(result) + " has another one");
   return {};
 }
 

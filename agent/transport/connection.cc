@@ -68,7 +68,9 @@ uint32_t Connection::Events(bool wants_input, bool wants_output) const {
   return events;
 }
 
-Result<size_t> Connection::Read(std::span<uint8_t> into) { return AsClosed(sys::Read(fd_.get(), into)); }
+Result<size_t> Connection::Read(std::span<uint8_t> into) {
+  return AsClosed(sys::Read(fd_.get(), into));
+}
 
 Result<size_t> Connection::Write(const ByteQueue& queue) {
   std::array<iovec, kMaxPieces> pieces;

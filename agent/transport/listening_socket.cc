@@ -1,7 +1,7 @@
 #include "agent/transport/listening_socket.h"
 
-#include <sys/socket.h>
 #include <linux/vm_sockets.h>
+#include <sys/socket.h>
 
 #include <cerrno>
 
@@ -62,8 +62,7 @@ Result<ListeningSocket> ListeningSocket::Create(UniqueFd fd) {
 Result<Connection> ListeningSocket::Accept() {
   sockaddr_vm address{};  // filled in by vsock; a unix client's address says nothing
   socklen_t size = sizeof address;
-  UniqueFd client(
-      ::accept4(fd_.get(), reinterpret_cast<sockaddr*>(&address), &size, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  UniqueFd client(::accept4(fd_.get(), reinterpret_cast<sockaddr*>(&address), &size, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!client) {
     if (errno == EINTR || IsOfTheClient(errno)) return Fail(Code::kUnavailable, "no client waits");
     if (IsOfResources(errno)) return Fail(Code::kTooLarge, "accept a client: " + ErrnoText(errno));

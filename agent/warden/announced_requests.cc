@@ -9,7 +9,9 @@ bool HasExpired(const AnnouncedRequest& request, RunningTime now) {
   return request.expires_at && *request.expires_at <= now;
 }
 
-std::string Named(uint64_t request_id) { return "request " + std::to_string(request_id); }
+std::string Named(uint64_t request_id) {
+  return "request " + std::to_string(request_id);
+}
 
 }  // namespace
 
@@ -27,7 +29,9 @@ Status AnnouncedRequests::Announce(uint64_t request_id, const wire::Announce& wh
   return {};
 }
 
-void AnnouncedRequests::Retract(uint32_t worker, uint64_t request_id) { requests_.erase({worker, request_id}); }
+void AnnouncedRequests::Retract(uint32_t worker, uint64_t request_id) {
+  requests_.erase({worker, request_id});
+}
 
 Result<AnnouncedRequest> AnnouncedRequests::Take(uint32_t worker, uint64_t request_id, RunningTime now) {
   const auto found = requests_.extract({worker, request_id});

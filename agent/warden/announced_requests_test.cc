@@ -8,7 +8,9 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-wire::Announce OfWorker(uint32_t worker, uint32_t channel = 0) { return {.worker = worker, .channel = channel}; }
+wire::Announce OfWorker(uint32_t worker, uint32_t channel = 0) {
+  return {.worker = worker, .channel = channel};
+}
 
 TEST(AnnouncedRequestsTest, FindsWhatWasAnnouncedWithItsChannel) {
   AnnouncedRequests table;

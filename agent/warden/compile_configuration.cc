@@ -34,30 +34,33 @@ void LogLines(const std::string& lines) {
   }
 }
 
-std::string FirstLine(const std::string& lines) { return lines.substr(0, lines.find('\n')); }
+std::string FirstLine(const std::string& lines) {
+  return lines.substr(0, lines.find('\n'));
+}
 
 Result<EndedRun> RunCompile(const Layout& layout, Arguments arguments, const Arguments& more,
-                                const std::vector<int>& kept_fds) {
+                            const std::vector<int>& kept_fds) {
   arguments.insert(arguments.end(), more.begin(), more.end());
   EndedRun result = REEVE_TRY(RunAndWait({.path = layout.binaries + "/reeve-compile",
-                                             .args = std::move(arguments),
-                                             .input = "",
-                                             .kept_fds = kept_fds,
-                                             .timeout = kCompileTimeout}));
+                                          .args = std::move(arguments),
+                                          .input = "",
+                                          .kept_fds = kept_fds,
+                                          .timeout = kCompileTimeout}));
   LogLines(result.complaints);
   if (result.wait_status == 0) return result;
   if (!WIFEXITED(result.wait_status)) return Fail(Code::kSystem, "reeve-compile was killed");
-  return Fail(Code::kInvalidArgument, result.complaints.empty() ? "reeve-compile failed" : FirstLine(result.complaints));
+  return Fail(Code::kInvalidArgument,
+              result.complaints.empty() ? "reeve-compile failed" : FirstLine(result.complaints));
 }
 
 // Who does not answer leaves the names unresolved; reeve-compile says which rules that hits.
 std::string Resolve(const Layout& layout, const std::string& lines) {
   if (lines.empty()) return "";
   const Result<EndedRun> resolved = RunAndWait({.path = layout.binaries + "/reeve-resolve",
-                                                   .args = {},
-                                                   .input = lines,
-                                                   .kept_fds = {},
-                                                   .timeout = kResolveTimeout});
+                                                .args = {},
+                                                .input = lines,
+                                                .kept_fds = {},
+                                                .timeout = kResolveTimeout});
   if (resolved && resolved->wait_status == 0) return resolved->output;
   LogError("users are not resolved: " + (resolved ? "reeve-resolve failed" : resolved.error().message()));
   return "";

@@ -50,7 +50,9 @@ std::vector<int> PlannedFds(const ConfinedSetup& setup) {
   return numbers;
 }
 
-std::string EmptyDirectoryIn(const std::string& run_directory) { return run_directory + "/empty"; }
+std::string EmptyDirectoryIn(const std::string& run_directory) {
+  return run_directory + "/empty";
+}
 
 Result<Child> StartConfined(EventLoop& loop, const ConfinedSetup& setup) {
   sys::TwoFds report = REEVE_TRY(sys::Pipe());

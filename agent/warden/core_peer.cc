@@ -6,7 +6,9 @@
 namespace reeve::warden {
 namespace {
 
-std::unexpected<Error> Malformed(const std::string& what) { return Fail(Code::kBadMessage, what); }
+std::unexpected<Error> Malformed(const std::string& what) {
+  return Fail(Code::kBadMessage, what);
+}
 
 }  // namespace
 
@@ -27,8 +29,9 @@ const CorePeer::Row CorePeer::kTable[] = {
 
 CorePeer::CorePeer(EventLoop& loop, UniqueFd socket, uint64_t generation, CoreServices& services)
     : services_(services),
-      peer_(loop, std::move(socket), generation, [this](const wire::Packet& packet) { return Take(packet); },
-            [this](const std::string& why) { services_.OnCoreLost(why.empty() ? "it closed its socket" : why); }) {}
+      peer_(
+          loop, std::move(socket), generation, [this](const wire::Packet& packet) { return Take(packet); },
+          [this](const std::string& why) { services_.OnCoreLost(why.empty() ? "it closed its socket" : why); }) {}
 
 Status CorePeer::Take(const wire::Packet& packet) {
   for (const Row& row : kTable)

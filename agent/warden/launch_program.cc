@@ -27,10 +27,12 @@ constexpr const char* kShell = "/bin/sh";
 
 // What a service manager says to the service alone (decision M19).
 constexpr std::array<std::string_view, 11> kServiceManagerVariables = {
-    "NOTIFY_SOCKET", "LISTEN_PID",        "LISTEN_FDS",      "LISTEN_FDNAMES",  "WATCHDOG_PID",           "WATCHDOG_USEC",
+    "NOTIFY_SOCKET", "LISTEN_PID",        "LISTEN_FDS",      "LISTEN_FDNAMES", "WATCHDOG_PID",    "WATCHDOG_USEC",
     "INVOCATION_ID", "RUNTIME_DIRECTORY", "STATE_DIRECTORY", "JOURNAL_STREAM", "SYSTEMD_EXEC_PID"};
 
-std::string_view NameOf(std::string_view variable) { return variable.substr(0, variable.find('=')); }
+std::string_view NameOf(std::string_view variable) {
+  return variable.substr(0, variable.find('='));
+}
 
 template <typename Names>
 bool Contains(const Names& names, std::string_view name) {
@@ -95,7 +97,8 @@ Status Confine(const PermittedProgram& program) {
                                                              .state_directory = "",
                                                              .filter = program.service_filter});
     default:
-      return Fail(Code::kUnsupported, "the confinement of policy rule '" + program.rule.name + "' is not in this version");
+      return Fail(Code::kUnsupported,
+                  "the confinement of policy rule '" + program.rule.name + "' is not in this version");
   }
 }
 
@@ -136,7 +139,8 @@ Status CheckResolvedNames(const PermittedProgram& program, const std::string& pa
     const policy::Decision decision =
         program.decider->ResolvedProgram({.path = resolved, .args = std::span(program.argv).subspan(1)});
     if (!decision.is_allowed())
-      return Fail(Code::kDenied, path + " is " + resolved + ", " + decision.reason + " (" + decision.origin.ToString() + ")");
+      return Fail(Code::kDenied,
+                  path + " is " + resolved + ", " + decision.reason + " (" + decision.origin.ToString() + ")");
   }
   return {};
 }
@@ -146,7 +150,8 @@ Error ExecuteFirst(const std::vector<std::string>& candidates, const PermittedPr
   for (const std::string& path : candidates) {
     if (const Status allowed = CheckResolvedNames(program, path); !allowed) return allowed.error();
     const int error_number = Execute(path, program.argv, Pointers(program.environment).data());
-    if (result != EACCES || !MayBeElsewhere(error_number)) result = error_number;  // EACCES wins over "not found" (execvp(3))
+    if (result != EACCES || !MayBeElsewhere(error_number))
+      result = error_number;  // EACCES wins over "not found" (execvp(3))
     if (!MayBeElsewhere(error_number)) break;
   }
   return Error::System(result, program.argv[0]);

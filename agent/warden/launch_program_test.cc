@@ -43,7 +43,9 @@ TEST(SearchPathForTest, TheHostsPathWinsThenTheWardensThenExecvps) {
   EXPECT_EQ(SearchPathFor({}, {}), "/bin:/usr/bin:.");
 }
 
-TEST(CandidatesTest, ANameWithASlashIsItself) { EXPECT_THAT(Candidates("./x", "/a:/b"), ElementsAre("./x")); }
+TEST(CandidatesTest, ANameWithASlashIsItself) {
+  EXPECT_THAT(Candidates("./x", "/a:/b"), ElementsAre("./x"));
+}
 
 TEST(CandidatesTest, ANameIsLookedForInEachDirectoryInOrder) {
   EXPECT_THAT(Candidates("x", "/a::/b"), ElementsAre("/a/x", "x", "/b/x"));

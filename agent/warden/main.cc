@@ -48,7 +48,8 @@ Result<std::string> GroupPrefix(const std::string& run_directory) {
 }
 
 // Whoever used the run directory before is gone, for it is locked; what its programs left behind is ended now.
-Result<WorkerAsks::Surroundings> TakeSurroundings(const sandbox::InitialSettings& settings, const std::string& run_directory) {
+Result<WorkerAsks::Surroundings> TakeSurroundings(const sandbox::InitialSettings& settings,
+                                                  const std::string& run_directory) {
   WorkerAsks::Surroundings surroundings{.settings = settings,
                                         .environment = Environment(),
                                         .groups = std::nullopt,
@@ -73,7 +74,7 @@ void MakeLogNonBlocking() {
 // Whatever this process was started with; its programs get that back (InitialSettings).
 void SettleProcess() {
   MakeLogNonBlocking();
-  ::umask(0022);  // no socket and no directory of ours is everybody's to write
+  ::umask(0022);   // no socket and no directory of ours is everybody's to write
   rlimit files{};  // each program takes three while it runs, each open two
   if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
   files.rlim_cur = std::min<rlim_t>(files.rlim_max, kWantedFiles);
@@ -142,7 +143,8 @@ int Main(int argc, char** argv) {
     return parsed.exit_code;
   }
   if (parsed.options->is_verbose) SetLogLevel(Severity::kDebug);
-  const Result<int> served = settings ? Serve(*parsed.options, *settings, activated_count) : Result<int>(Fail(settings.error()));
+  const Result<int> served =
+      settings ? Serve(*parsed.options, *settings, activated_count) : Result<int>(Fail(settings.error()));
   if (served) return *served;
   LogError(served.error().message());
   return EXIT_FAILURE;
@@ -151,4 +153,6 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace reeve::warden
 
-int main(int argc, char** argv) { return reeve::warden::Main(argc, argv); }
+int main(int argc, char** argv) {
+  return reeve::warden::Main(argc, argv);
+}

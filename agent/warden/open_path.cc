@@ -72,8 +72,8 @@ Result<Place> FindPlace(const PermittedOpen& request) {
   // The last directory is held open, so that what is said of it below is said of the one the file is opened in.
   const size_t slash = name.rfind('/');
   if (slash != std::string::npos)
-    directory = REEVE_TRY(
-        sys::OpenAt2(directory.get(), name.substr(0, slash), {.flags = O_PATH | O_DIRECTORY, .mode = 0, .resolve = resolve}));
+    directory = REEVE_TRY(sys::OpenAt2(directory.get(), name.substr(0, slash),
+                                       {.flags = O_PATH | O_DIRECTORY, .mode = 0, .resolve = resolve}));
   const bool refuses_links = REEVE_TRY(MayOthersWrite(directory.get()));
   return Place{.directory = std::move(directory),
                .name = slash == std::string::npos ? name : name.substr(slash + 1),
@@ -110,13 +110,14 @@ Status CheckResolvedName(const PermittedOpen& request, int fd, const std::string
   const std::string resolved = std::string(name, static_cast<size_t>(length)) + below;
   const policy::Decision decision = request.decider->ResolvedFile(resolved);
   if (decision.is_allowed()) return {};
-  return Refuse(EACCES, request.path + " is " + resolved + ", " + decision.reason + " (" + decision.origin.ToString() + ")");
+  return Refuse(EACCES,
+                request.path + " is " + resolved + ", " + decision.reason + " (" + decision.origin.ToString() + ")");
 }
 
 // First only a handle to it, so that no device, fifo or terminal is opened to find out what it is; then that very object.
 Result<UniqueFd> OpenExisting(const PermittedOpen& request, const Place& place) {
-  const UniqueFd found =
-      REEVE_TRY(sys::OpenAt2(place.directory.get(), place.name, {.flags = O_PATH, .mode = 0, .resolve = place.resolve}));
+  const UniqueFd found = REEVE_TRY(
+      sys::OpenAt2(place.directory.get(), place.name, {.flags = O_PATH, .mode = 0, .resolve = place.resolve}));
   const struct stat status = REEVE_TRY(sys::Stat(found.get()));
   REEVE_TRY(CheckObject(request, place, status));
   REEVE_TRY(CheckResolvedName(request, found.get()));

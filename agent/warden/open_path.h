@@ -12,7 +12,7 @@ namespace reeve::warden {
 
 // One open that policy allowed, with all that the child needs to carry it out. Plain value.
 struct PermittedOpen {
-  std::string path;               // as the worker gave it
+  std::string path;                 // as the worker gave it
   policy::FileDirectory directory;  // the rule that allowed it
   policy::FileAccessMask access = 0;
   bool truncates = false;

@@ -200,7 +200,7 @@ TEST_F(OpenPathTest, CreatesWithModeWhateverTheUmask) {
   const auto fd = OpenPermitted(Request("new", kWrite | kCreate));
   ::umask(before);
   REEVE_ASSERT_OK(fd);
-  struct stat status {};
+  struct stat status{};
   ASSERT_EQ(::fstat(fd->get(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0644u);
 }

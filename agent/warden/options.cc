@@ -87,26 +87,53 @@ std::string CheckMethod(const Options& options) {
 ParsedOptions ParseOptions(int argc, char** argv, const char* environment_run_directory) {
   const std::string name = argc > 0 ? argv[0] : "reeved";
   Options options;
-  options.run_directory =
-      environment_run_directory != nullptr && *environment_run_directory != '\0' ? environment_run_directory : "/run/reeve";
+  options.run_directory = environment_run_directory != nullptr && *environment_run_directory != '\0'
+                              ? environment_run_directory
+                              : "/run/reeve";
 
   ::optind = 0;  // begins anew, also in a second call
   for (int letter; (letter = ::getopt_long(argc, argv, kShortOptions, kLongOptions, nullptr)) != -1;) {
     switch (letter) {
-      case 'm': options.method = ::optarg; break;
-      case 'p': options.path = ::optarg; break;
-      case 'l': options.log_file = ::optarg; break;
-      case 't': options.run_directory = ::optarg; break;
-      case 'v': options.is_verbose = true; break;
-      case 'b': TakeCommandList(::optarg, options.blocked_commands, options); break;
-      case 'a': TakeCommandList(::optarg, options.allowed_commands, options); break;
-      case kPolicy: options.policy = ::optarg; break;
-      case kPluginDirectory: options.plugin_directory = ::optarg; break;
-      case kEtcDirectory: options.etc_directory = ::optarg; break;
-      case kVarDirectory: options.state_directory = ::optarg; break;
-      case kExecDirectory: options.binary_directory = ::optarg; break;
-      case 'V': return PrintAndExit("Reeve " REEVE_VERSION "\n", 0);
-      case 'h': return PrintAndExit("Usage: " + name + std::string(kUsage), 0);
+      case 'm':
+        options.method = ::optarg;
+        break;
+      case 'p':
+        options.path = ::optarg;
+        break;
+      case 'l':
+        options.log_file = ::optarg;
+        break;
+      case 't':
+        options.run_directory = ::optarg;
+        break;
+      case 'v':
+        options.is_verbose = true;
+        break;
+      case 'b':
+        TakeCommandList(::optarg, options.blocked_commands, options);
+        break;
+      case 'a':
+        TakeCommandList(::optarg, options.allowed_commands, options);
+        break;
+      case kPolicy:
+        options.policy = ::optarg;
+        break;
+      case kPluginDirectory:
+        options.plugin_directory = ::optarg;
+        break;
+      case kEtcDirectory:
+        options.etc_directory = ::optarg;
+        break;
+      case kVarDirectory:
+        options.state_directory = ::optarg;
+        break;
+      case kExecDirectory:
+        options.binary_directory = ::optarg;
+        break;
+      case 'V':
+        return PrintAndExit("Reeve " REEVE_VERSION "\n", 0);
+      case 'h':
+        return PrintAndExit("Usage: " + name + std::string(kUsage), 0);
       default:
         return PrintAndExit("Unknown option, try '" + name + " --help' for more information.\n", 1);
     }

@@ -18,7 +18,9 @@ Peer::Peer(EventLoop& loop, UniqueFd socket, uint64_t generation, OnPacket on_pa
       on_packet_(std::move(on_packet)),
       on_end_(std::move(on_end)) {}
 
-Peer::~Peer() { Close(); }
+Peer::~Peer() {
+  Close();
+}
 
 Status Peer::Start() {
   return loop_.Watch(socket_.get(), EPOLLIN, [this](uint32_t) { Drain(); });

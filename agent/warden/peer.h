@@ -45,7 +45,9 @@ class Peer {
     SendBytes(type, request_id, BytesOf(payload), AsBytes(tail), fds);
   }
   void Send(wire::Type type) { SendBytes(type, 0, {}, {}, {}); }
-  void Send(wire::Type type, uint64_t request_id, std::span<const int> fds) { SendBytes(type, request_id, {}, {}, fds); }
+  void Send(wire::Type type, uint64_t request_id, std::span<const int> fds) {
+    SendBytes(type, request_id, {}, {}, fds);
+  }
 
  private:
   void SendBytes(wire::Type type, uint64_t request_id, Bytes payload, Bytes tail, std::span<const int> fds);

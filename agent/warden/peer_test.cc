@@ -43,7 +43,9 @@ class Speaker {
     header.generation = generation;
     ASSERT_THAT(wire::Send(socket_.get(), header, Bytes(), {}, fds), IsOk());
   }
-  void SayRaw(std::string_view bytes) { ASSERT_EQ(::send(socket_.get(), bytes.data(), bytes.size(), 0), ssize_t(bytes.size())); }
+  void SayRaw(std::string_view bytes) {
+    ASSERT_EQ(::send(socket_.get(), bytes.data(), bytes.size(), 0), ssize_t(bytes.size()));
+  }
   // The types of all that was answered; "closed" ends the list.
   std::vector<std::string> Heard() {
     std::vector<std::string> heard;
@@ -64,7 +66,9 @@ class Speaker {
   UniqueFd socket_;
 };
 
-std::string Number(Type type) { return std::to_string(static_cast<int>(type)); }
+std::string Number(Type type) {
+  return std::to_string(static_cast<int>(type));
+}
 
 class PeerTest : public testing::Test {
  protected:
@@ -133,7 +137,8 @@ class WorkerPeerTest : public PeerTest {
     EXPECT_THAT(worker_.Heard(), testing::Contains("closed"));
   }
   void SayOpen(uint32_t access, uint32_t flags, std::string_view path = "/f", uint64_t request_id = 9) {
-    worker_.Say(Type::kOpenPath, wire::OpenPath{access, flags, static_cast<uint32_t>(path.size()), 0}, path, request_id);
+    worker_.Say(Type::kOpenPath, wire::OpenPath{access, flags, static_cast<uint32_t>(path.size()), 0}, path,
+                request_id);
   }
   void SayWords(std::string_view words, uint64_t request_id = 9) {
     worker_.Say(Type::kProgramWords, wire::ProgramWords{static_cast<uint32_t>(words.size()), 0}, words, request_id);
@@ -270,7 +275,10 @@ TEST_F(WorkerPeerTest, ARefusalCarriesErrnoAndText) {
 }
 
 TEST_F(WorkerPeerTest, OpensThatMakeNoSenseEndIt) {
-  struct { uint32_t access; uint32_t flags; } const bad[] = {{0, 0}, {8, 0}, {1, 4}, {1, wire::kOpenTruncate}, {5, 0}};
+  struct {
+    uint32_t access;
+    uint32_t flags;
+  } const bad[] = {{0, 0}, {8, 0}, {1, 4}, {1, wire::kOpenTruncate}, {5, 0}};
   for (const auto& open : bad) {
     sys::TwoFds sockets = *sys::SocketPair(SOCK_SEQPACKET);
     Speaker speaker(std::move(sockets.second));
@@ -411,7 +419,9 @@ class FakeCoreServices : public CoreServices {
   Status Retract(uint64_t request_id, uint32_t worker) override {
     return events.push_back("retract " + std::to_string(request_id) + " " + std::to_string(worker)), Status();
   }
-  Status OpenDevice(uint32_t channel) override { return events.push_back("device " + std::to_string(channel)), Status(); }
+  Status OpenDevice(uint32_t channel) override {
+    return events.push_back("device " + std::to_string(channel)), Status();
+  }
 
   Status check;
   Status announced;
@@ -456,7 +466,8 @@ TEST_F(CorePeerTest, EachRequestReachesItsService) {
   core_.Say(Type::kStopWorker, wire::WorkerId{4, 0});
   core_.Say(Type::kOpenDevice, wire::ChannelNumber{1, 0});
   Turn();
-  EXPECT_THAT(services_.events, ElementsAre("serving", "start 2", "announce 8 0 4", "retract 8 4", "stop 4", "device 1"));
+  EXPECT_THAT(services_.events,
+              ElementsAre("serving", "start 2", "announce 8 0 4", "retract 8 4", "stop 4", "device 1"));
 }
 
 TEST_F(CorePeerTest, ARequestBeforeHelloAndASecondHelloEndIt) {
@@ -512,7 +523,8 @@ TEST_F(CorePeerTest, ItIsDrainedBetweenTwoMessagesOfAWorker) {
   sys::TwoFds sockets = *sys::SocketPair(SOCK_SEQPACKET);
   Speaker worker(std::move(sockets.second));
   struct Quick : FakeWorkerServices {
-    Quick(std::vector<std::string>& list, Speaker& core, Speaker& worker) : shared(list), core_side(core), side(worker) {}
+    Quick(std::vector<std::string>& list, Speaker& core, Speaker& worker)
+        : shared(list), core_side(core), side(worker) {}
     void OnWorkerReady(uint32_t) override {
       core_side.Say(Type::kAnnounce, wire::Announce{}, {}, 8);
       side.Say(Type::kOpenPath, wire::OpenPath{1, 0, 2, 0}, "/f", 8);
@@ -532,7 +544,9 @@ TEST_F(CorePeerTest, ItIsDrainedBetweenTwoMessagesOfAWorker) {
 }
 
 TEST_F(CorePeerTest, APeerThatJustClosesIsNoReason) {
-  { const Speaker gone = std::move(core_); }
+  {
+    const Speaker gone = std::move(core_);
+  }
   Turn();
   EXPECT_EQ(services_.why_lost, "it closed its socket");
 }

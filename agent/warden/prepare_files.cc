@@ -52,7 +52,8 @@ Result<PreparedFiles> ToFiles(const WantedFiles& wanted, Result<ChildAnswer> ans
   };
   const bool has_all = take(wanted.binary, files.binary) && take(wanted.plugin, files.plugin) &&
                        take(wanted.log_file, files.log_file) && take(wanted.audit_file, files.audit_file);
-  if (!has_all || next != answer->fds.size()) return Fail(Code::kBadMessage, "the child sent other files than it was asked for");
+  if (!has_all || next != answer->fds.size())
+    return Fail(Code::kBadMessage, "the child sent other files than it was asked for");
   return files;
 }
 
@@ -82,10 +83,9 @@ Result<uint64_t> ReserveHandleBlock(const std::string& path) {
 
 void PrepareFiles(RequestChildren& children, const WantedFiles& wanted,
                   std::function<void(Result<PreparedFiles>)> on_prepared) {
-  const Result<pid_t> started =
-      children.Start({}, AnswerBy([wanted] { return Prepare(wanted); }), [wanted, on_prepared](Result<ChildAnswer> answer) {
-        on_prepared(ToFiles(wanted, std::move(answer)));
-      });
+  const Result<pid_t> started = children.Start(
+      {}, AnswerBy([wanted] { return Prepare(wanted); }),
+      [wanted, on_prepared](Result<ChildAnswer> answer) { on_prepared(ToFiles(wanted, std::move(answer))); });
   if (!started) on_prepared(Fail(started.error()));
 }
 

@@ -71,9 +71,8 @@ Result<pid_t> RequestChildren::Start(ForkOptions options, const Body& body, OnAn
   Child child = REEVE_TRY(Fork(options, [&body, answer_fd] { return body(answer_fd); }));
   const pid_t pid = child.pid;
   const int socket_fd = sockets.first.get();
-  REEVE_TRY(reaper_.Watch(std::move(child), [this, pid, on_end = std::move(on_end)](int status) {
-    Ended(pid, on_end, status);
-  }));
+  REEVE_TRY(reaper_.Watch(std::move(child),
+                          [this, pid, on_end = std::move(on_end)](int status) { Ended(pid, on_end, status); }));
   ++running_;
   const Status watched = loop_.Watch(socket_fd, EPOLLIN, [this, pid](uint32_t) { TakeAnswer(pid); });
   if (!watched) reaper_.Signal(pid, SIGKILL);
@@ -95,8 +94,8 @@ void RequestChildren::TakeAnswer(pid_t pid) {
 void RequestChildren::GiveUp(pid_t pid) {
   // A child in an uninterruptible sleep does not die of it; the reaper keeps watching it, nobody waits.
   reaper_.Signal(pid, SIGKILL);
-  Finish(pid, Fail(Code::kTimedOut, "no answer from the file system within " +
-                                        std::to_string(kChildAnswerTimeout.count()) + " s"));
+  Finish(pid, Fail(Code::kTimedOut,
+                   "no answer from the file system within " + std::to_string(kChildAnswerTimeout.count()) + " s"));
 }
 
 void RequestChildren::Finish(pid_t pid, Result<ChildAnswer> answer) {

@@ -65,9 +65,8 @@ Result<EndedRun> RunAndWait(const RunToEnd& run) {
   kept.insert(kept.end(), streams, streams + 3);
   const Child child = REEVE_TRY(Fork({.kept_fds = kept}, [&] { return Exec(run, streams); }));
   const int status = REEVE_TRY(WaitFor(child, run));
-  return EndedRun{.wait_status = status,
-                      .output = REEVE_TRY(TextOf(output)),
-                      .complaints = REEVE_TRY(TextOf(complaints))};
+  return EndedRun{
+      .wait_status = status, .output = REEVE_TRY(TextOf(output)), .complaints = REEVE_TRY(TextOf(complaints))};
 }
 
 }  // namespace reeve::warden

@@ -10,10 +10,10 @@ namespace reeve::warden {
 
 // A throw-away program of ours, run to its end before anything is served: the only place where the warden waits.
 struct RunToEnd {
-  std::string path;                // checked as all that the warden starts (trusted_file.h)
-  std::vector<std::string> args;   // without argv[0]
-  std::string input;               // its standard input
-  std::vector<int> kept_fds;       // stay open in it under their numbers. Lent
+  std::string path;               // checked as all that the warden starts (trusted_file.h)
+  std::vector<std::string> args;  // without argv[0]
+  std::string input;              // its standard input
+  std::vector<int> kept_fds;      // stay open in it under their numbers. Lent
   std::chrono::milliseconds timeout{};
 };
 

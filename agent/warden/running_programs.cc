@@ -82,9 +82,10 @@ std::optional<sandbox::Cgroup> RunningPrograms::MakeGroup(uint64_t number) {
 Result<pid_t> RunningPrograms::Fork(uint64_t number, const PermittedProgram& program, const std::vector<int>& kept,
                                     RequestChildren::OnAnswer on_answer, std::optional<sandbox::Cgroup>& group) {
   const auto start = [&](int group_fd) {
-    return children_.Start({.kept_fds = kept, .cgroup_fd = group_fd},
-                           [&program](int answer_fd) { return RunOrTellWhyNot(program, answer_fd); }, on_answer,
-                           [this, number](int wait_status) { Ended(number, wait_status); });
+    return children_.Start(
+        {.kept_fds = kept, .cgroup_fd = group_fd},
+        [&program](int answer_fd) { return RunOrTellWhyNot(program, answer_fd); }, on_answer,
+        [this, number](int wait_status) { Ended(number, wait_status); });
   };
   if (!group) return start(-1);
   Result<pid_t> pid = start(group->fd());

@@ -51,7 +51,8 @@ class RunningPrograms {
 
   // Without `groups` what a program leaves behind in another session cannot be ended. `group_prefix` begins the names of
   // the groups.
-  RunningPrograms(EventLoop& loop, Reaper& reaper, std::optional<sandbox::CgroupTree> groups, const std::string& group_prefix = "reeve-");
+  RunningPrograms(EventLoop& loop, Reaper& reaper, std::optional<sandbox::CgroupTree> groups,
+                  const std::string& group_prefix = "reeve-");
   RunningPrograms(const RunningPrograms&) = delete;
   RunningPrograms& operator=(const RunningPrograms&) = delete;
   ~RunningPrograms();
@@ -70,10 +71,10 @@ class RunningPrograms {
  private:
   struct Program {
     uint32_t owner = 0;
-    pid_t pid = 0;         // of its group too; 0 once it has ended and only its control group is kept
+    pid_t pid = 0;  // of its group too; 0 once it has ended and only its control group is kept
     bool has_started = false;
     bool was_timed_out = false;
-    UniqueFd status;       // our end
+    UniqueFd status;  // our end
     EventLoop::TimerId timer = 0;
     std::optional<sandbox::Cgroup> group;
   };

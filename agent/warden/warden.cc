@@ -34,7 +34,9 @@ constexpr int kLogChecks = 20;
 
 static_assert(wire::kFirstListenerFd == sandbox::kFirstExtraFd, "one number, said in two rooms");
 
-std::string Named(const char* what, const std::string& why) { return std::string(what) + ": " + why; }
+std::string Named(const char* what, const std::string& why) {
+  return std::string(what) + ": " + why;
+}
 
 }  // namespace
 
@@ -43,7 +45,7 @@ Result<std::unique_ptr<Warden>> Warden::Create(EventLoop& loop, WardenSetup setu
   policy::Decider decider = REEVE_TRY(policy::Decider::Create(warden->setup_.config.policy));
   warden->decider_ = std::make_unique<const policy::Decider>(std::move(decider));
   warden->asks_.emplace(warden->setup_.config, *warden->decider_, loop, warden->reaper_,
-                          std::move(warden->setup_.surroundings));
+                        std::move(warden->setup_.surroundings));
   return warden;
 }
 
@@ -169,7 +171,9 @@ void Warden::CoreEnded(int wait_status) {
 
 // The log process.
 
-bool Warden::WantsLog() const { return !setup_.config.log.log_file.empty() || !setup_.config.log.audit_file.empty(); }
+bool Warden::WantsLog() const {
+  return !setup_.config.log.log_file.empty() || !setup_.config.log.audit_file.empty();
+}
 
 void Warden::PrepareLog() {
   if (is_stopping_) return;
@@ -247,7 +251,8 @@ Status Warden::StartWorker(uint32_t plugin) {
   files.binary = setup_.binary_directory + "/reeve-worker";
   files.plugin = wanted.library_path;
   if (wanted.needs_handle_block) files.handle_file = setup_.config.run_directory + "/qga.state";
-  PrepareFiles(preparers_, files, [this, id](Result<PreparedFiles> prepared) { WorkerPrepared(id, std::move(prepared)); });
+  PrepareFiles(preparers_, files,
+               [this, id](Result<PreparedFiles> prepared) { WorkerPrepared(id, std::move(prepared)); });
   return {};
 }
 
@@ -311,7 +316,8 @@ Status Warden::ForkWorker(Worker& worker, PreparedFiles files) {
   worker.log = std::make_unique<WorkerLog>(loop_, std::move(log_pipe), worker.name);
   REEVE_TRY(worker.log->Start());
   std::vector<std::string> commands;
-  for (const config::CommandSpec& command : setup_.config.plugins[worker.plugin].commands) commands.push_back(command.name);
+  for (const config::CommandSpec& command : setup_.config.plugins[worker.plugin].commands)
+    commands.push_back(command.name);
   worker.peer = std::make_unique<WorkerPeer>(loop_, std::move(control), setup_.config.generation, worker.id,
                                              std::move(commands), *this);
   return worker.peer->Start([this] {
@@ -338,7 +344,8 @@ void Warden::OnWorkerReady(uint32_t id) {
   const int fds[] = {socket.get(), ring_to.get(), ring_from.get()};
   if (!core_.peer) return;
   core_.peer->Send(wire::Type::kWorkerStarted,
-                   wire::WorkerStarted{id, worker.plugin, static_cast<uint32_t>(worker.pid), wire::kRingBytes}, {}, fds);
+                   wire::WorkerStarted{id, worker.plugin, static_cast<uint32_t>(worker.pid), wire::kRingBytes}, {},
+                   fds);
 }
 
 void Warden::FailWorker(uint32_t id, const std::string& why) {

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "agent/config/config.h"
-#include "agent/wire/log_record.h"
 #include "agent/warden/child.h"
 #include "agent/warden/core_peer.h"
 #include "agent/warden/devices.h"
@@ -17,6 +16,7 @@
 #include "agent/warden/worker.h"
 #include "agent/warden/worker_asks.h"
 #include "agent/warden/worker_peer.h"
+#include "agent/wire/log_record.h"
 #include "base/event_loop.h"
 #include "base/sys.h"
 
@@ -25,11 +25,11 @@ namespace reeve::warden {
 // What main has gathered for the warden's life.
 struct WardenSetup {
   config::Config config;
-  UniqueFd blob;                     // the same configuration, sealed: the core's copy
-  std::vector<UniqueFd> listeners;   // MakeListeners(config.channels)
+  UniqueFd blob;                    // the same configuration, sealed: the core's copy
+  std::vector<UniqueFd> listeners;  // MakeListeners(config.channels)
   WorkerAsks::Surroundings surroundings;
-  std::string binary_directory;      // where reeve-core, reeve-worker and reeve-log are
-  std::string notify_socket;         // $NOTIFY_SOCKET, may be empty
+  std::string binary_directory;  // where reeve-core, reeve-worker and reeve-log are
+  std::string notify_socket;     // $NOTIFY_SOCKET, may be empty
 };
 
 // The parent of all: starts core, log and workers, checks them from outside, serves what they may ask, and ends them. Not

@@ -37,7 +37,8 @@ wire::StartRecord RecordFor(const config::Config& config, const Worker& worker, 
   record.load_filter = plugin.sandbox.load_filter;
   record.run_filter = plugin.sandbox.run_filter;
   for (const config::CommandSpec& command : plugin.commands) record.commands.push_back(command.name);
-  for (const policy::InheritedFd& inherited : plugin.sandbox.inherited) record.inherited_names.push_back(inherited.name);
+  for (const policy::InheritedFd& inherited : plugin.sandbox.inherited)
+    record.inherited_names.push_back(inherited.name);
   return record;
 }
 

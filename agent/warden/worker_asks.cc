@@ -8,9 +8,13 @@
 namespace reeve::warden {
 namespace {
 
-std::unexpected<Error> Malformed(const std::string& what) { return Fail(Code::kBadMessage, what); }
+std::unexpected<Error> Malformed(const std::string& what) {
+  return Fail(Code::kBadMessage, what);
+}
 
-std::unexpected<Refusal> Refuse(std::string text) { return std::unexpected(Refusal{0, std::move(text)}); }
+std::unexpected<Refusal> Refuse(std::string text) {
+  return std::unexpected(Refusal{0, std::move(text)});
+}
 
 // In the child.
 Result<ChildAnswer> OpenAsUser(const PermittedOpen& request) {
@@ -31,7 +35,7 @@ Granted<OpenedPath> ToOpened(Result<ChildAnswer> answer, uint64_t max_file_bytes
 }  // namespace
 
 WorkerAsks::WorkerAsks(const config::Config& config, const policy::Decider& decider, EventLoop& loop, Reaper& reaper,
-               Surroundings surroundings)
+                       Surroundings surroundings)
     : config_(config),
       decider_(decider),
       loop_(loop),
@@ -48,7 +52,8 @@ policy::Caller WorkerAsks::CallerOf(const wire::Announce& what) const {
 Status WorkerAsks::Announce(uint32_t plugin, uint64_t request_id, uint32_t deadline_ms, const wire::Announce& what) {
   const std::vector<config::CommandSpec>& commands = config_.plugins[plugin].commands;
   if (what.channel >= config_.channels.size()) return Malformed("an unknown channel");
-  if (what.peer_kind > static_cast<uint32_t>(policy::Caller::PeerKind::kVsock)) return Malformed("an unknown kind of peer");
+  if (what.peer_kind > static_cast<uint32_t>(policy::Caller::PeerKind::kVsock))
+    return Malformed("an unknown kind of peer");
   if (what.command >= commands.size()) return Malformed("an unknown command");
   const config::CommandSpec& command = commands[what.command];
   if (!command.Has(config::kAsksWarden)) return Malformed(command.name + " does not ask the warden");
@@ -63,7 +68,7 @@ Status WorkerAsks::Announce(uint32_t plugin, uint64_t request_id, uint32_t deadl
 }
 
 Granted<WorkerAsks::Live> WorkerAsks::TakeLive(uint32_t plugin, uint32_t worker, uint64_t request_id,
-                                       config::ArgumentCheck check) {
+                                               config::ArgumentCheck check) {
   Result<AnnouncedRequest> request = announced_.Take(worker, request_id, loop_.Now());
   if (!request) return Refuse(request.error().message());
   const config::CommandSpec& command = config_.plugins[plugin].commands[request->what.command];
@@ -74,7 +79,7 @@ Granted<WorkerAsks::Live> WorkerAsks::TakeLive(uint32_t plugin, uint32_t worker,
 }
 
 Granted<uint32_t> WorkerAsks::RuleOf(const Live& live, const policy::Decision& decision, const std::string& what,
-                                 size_t rule_count) const {
+                                     size_t rule_count) const {
   if (!decision.is_allowed()) return Refuse(policy::ArgumentRefusal(live.command->name, what, decision));
   if (decision.index >= rule_count) return Refuse(what + " is allowed by no rule that says how");
   const uint32_t announced = live.request.what.rule;
@@ -99,19 +104,22 @@ Granted<PermittedOpen> WorkerAsks::DecideOpen(uint32_t plugin, uint32_t worker, 
 }
 
 void WorkerAsks::OpenPath(uint32_t plugin, uint32_t worker, uint64_t request_id, OpenAsk ask,
-                      const WorkerServices::OnOpened& on_opened) {
+                          const WorkerServices::OnOpened& on_opened) {
   Granted<PermittedOpen> permitted = DecideOpen(plugin, worker, request_id, std::move(ask));
   if (!permitted) return on_opened(std::unexpected(permitted.error()));
   const uint64_t max_file_bytes = permitted->directory.max_file_bytes;
-  RequestChildren& opens = opens_.try_emplace(permitted->directory.path, loop_, reaper_, kMaxOpensPerDirectory).first->second;
-  const Result<pid_t> started = opens.Start(
-      {}, AnswerBy([request = std::move(*permitted)] { return OpenAsUser(request); }),
-      [on_opened, max_file_bytes](Result<ChildAnswer> answer) { on_opened(ToOpened(std::move(answer), max_file_bytes)); });
+  RequestChildren& opens =
+      opens_.try_emplace(permitted->directory.path, loop_, reaper_, kMaxOpensPerDirectory).first->second;
+  const Result<pid_t> started =
+      opens.Start({}, AnswerBy([request = std::move(*permitted)] { return OpenAsUser(request); }),
+                  [on_opened, max_file_bytes](Result<ChildAnswer> answer) {
+                    on_opened(ToOpened(std::move(answer), max_file_bytes));
+                  });
   if (!started) on_opened(std::unexpected(Refusal::Of(started.error())));
 }
 
 Granted<PermittedProgram> WorkerAsks::DecideProgram(uint32_t plugin, uint32_t worker, uint64_t request_id,
-                                                ProgramAsk ask) {
+                                                    ProgramAsk ask) {
   const Granted<Live> live = TakeLive(plugin, worker, request_id, config::ArgumentCheck::kProgram);
   if (!live) return std::unexpected(live.error());
   const policy::Decision decision = decider_.Program(live->caller, {.path = ask.argv[0],
@@ -135,7 +143,7 @@ Granted<PermittedProgram> WorkerAsks::DecideProgram(uint32_t plugin, uint32_t wo
 }
 
 void WorkerAsks::RunProgram(uint32_t plugin, uint32_t worker, uint64_t request_id, ProgramAsk ask,
-                        const WorkerServices::OnStarted& on_started) {
+                            const WorkerServices::OnStarted& on_started) {
   const WantedStreams streams = ask.streams;
   Granted<PermittedProgram> permitted = DecideProgram(plugin, worker, request_id, std::move(ask));
   if (!permitted) return on_started(std::unexpected(permitted.error()));

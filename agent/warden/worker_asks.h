@@ -32,12 +32,12 @@ class WorkerAsks {
     sandbox::InitialSettings settings;
     std::vector<std::string> environment;  // the warden's own, as it was started
     std::optional<sandbox::CgroupTree> groups;
-    std::string group_prefix = "reeve-";   // of the names of the programs' groups
+    std::string group_prefix = "reeve-";  // of the names of the programs' groups
   };
 
   // `config`, `decider`, `loop` and `reaper` are lent.
   WorkerAsks(const config::Config& config, const policy::Decider& decider, EventLoop& loop, Reaper& reaper,
-         Surroundings surroundings);
+             Surroundings surroundings);
 
   // `plugin` is the one that the worker runs. A failure is the core's mistake (kBadMessage, kTooLarge) and ends it. What policy
   // denies is not entered: the worker will be refused.
@@ -46,7 +46,8 @@ class WorkerAsks {
   // Its programs go on.
   void ForgetWorker(uint32_t worker) { announced_.ForgetWorker(worker); }
 
-  void OpenPath(uint32_t plugin, uint32_t worker, uint64_t request_id, OpenAsk ask, const WorkerServices::OnOpened& on_opened);
+  void OpenPath(uint32_t plugin, uint32_t worker, uint64_t request_id, OpenAsk ask,
+                const WorkerServices::OnOpened& on_opened);
   void RunProgram(uint32_t plugin, uint32_t worker, uint64_t request_id, ProgramAsk ask,
                   const WorkerServices::OnStarted& on_started);
   RunningPrograms& programs() { return programs_; }

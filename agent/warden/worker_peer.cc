@@ -12,12 +12,13 @@ constexpr uint32_t kKnownAccess = static_cast<uint32_t>(policy::FileAccess::kRea
                                   static_cast<uint32_t>(policy::FileAccess::kWrite) |
                                   static_cast<uint32_t>(policy::FileAccess::kCreate);
 constexpr uint32_t kWriteAccess = static_cast<uint32_t>(policy::FileAccess::kWrite);
-constexpr uint32_t kKnownStreams =
-    wire::kStreamStdin | wire::kStreamStdout | wire::kStreamStderr | wire::kStreamMerged;
+constexpr uint32_t kKnownStreams = wire::kStreamStdin | wire::kStreamStdout | wire::kStreamStderr | wire::kStreamMerged;
 // Real-time signals are no business between a host and a program.
 constexpr int kLastSignal = SIGSYS;
 
-std::unexpected<Error> Malformed(const std::string& what) { return Fail(Code::kBadMessage, what); }
+std::unexpected<Error> Malformed(const std::string& what) {
+  return Fail(Code::kBadMessage, what);
+}
 
 // `text` as `count` words, each ended by NUL. Counted first: a text of nothing but NULs would become many times its size.
 Result<std::vector<std::string>> SplitWords(std::string_view text, uint64_t count) {
@@ -38,7 +39,8 @@ Result<WantedStreams> StreamsOf(uint32_t bits) {
                               .has_stderr = (bits & wire::kStreamStderr) != 0,
                               .is_merged = (bits & wire::kStreamMerged) != 0};
   if ((bits & ~kKnownStreams) != 0) return Malformed("unknown streams");
-  if (streams.is_merged && (streams.has_stderr || !streams.has_stdout)) return Malformed("streams that cannot be merged");
+  if (streams.is_merged && (streams.has_stderr || !streams.has_stdout))
+    return Malformed("streams that cannot be merged");
   return streams;
 }
 
@@ -74,8 +76,9 @@ WorkerPeer::WorkerPeer(EventLoop& loop, UniqueFd socket, uint64_t generation, ui
     : worker_(worker),
       commands_(std::move(commands)),
       services_(services),
-      peer_(loop, std::move(socket), generation, [this](wire::Packet packet) { return Take(std::move(packet)); },
-            [this](const std::string& why) { services_.OnWorkerLost(worker_, why); }) {
+      peer_(
+          loop, std::move(socket), generation, [this](wire::Packet packet) { return Take(std::move(packet)); },
+          [this](const std::string& why) { services_.OnWorkerLost(worker_, why); }) {
   std::ranges::sort(commands_);
 }
 
@@ -152,8 +155,7 @@ Status WorkerPeer::TakeProgramWords(const wire::Packet& packet) {
   Bytes tail;
   const auto words = REEVE_TRY(packet.Read<wire::ProgramWords>(&tail));
   if (words.bytes != tail.size() || tail.empty() || words.reserved != 0) return Malformed("its words are cut");
-  if (!words_.empty() && words_of_ != packet.header.request_id)
-    return Malformed("words of two requests are mixed");
+  if (!words_.empty() && words_of_ != packet.header.request_id) return Malformed("words of two requests are mixed");
   if (words_.size() + tail.size() > wire::kMaxProgramBytes) return Malformed("its words are too long");
   words_of_ = packet.header.request_id;
   words_ += AsText(tail);

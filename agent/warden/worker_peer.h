@@ -77,10 +77,10 @@ class WorkerPeer {
   void SendStopping() { peer_.Send(wire::Type::kStopping); }
 
   enum class State : uint8_t {
-    kStarted,   // nothing was heard: hello comes
-    kGreeted,   // the load sandbox comes
-    kLoading,   // checked; the plugin is loaded, the run sandbox comes
-    kServing,   // checked again
+    kStarted,  // nothing was heard: hello comes
+    kGreeted,  // the load sandbox comes
+    kLoading,  // checked; the plugin is loaded, the run sandbox comes
+    kServing,  // checked again
   };
   State state() const { return state_; }
 

@@ -15,7 +15,9 @@ constexpr size_t kMaxSpareBytes = 4u << 20;
 // So small a buffer is not worth keeping apart.
 constexpr size_t kMinTextBytes = 16 * 1024;
 
-bool IsCancel(const Packet& packet) { return packet.header.type == Type::kCancel; }
+bool IsCancel(const Packet& packet) {
+  return packet.header.type == Type::kCancel;
+}
 
 }  // namespace
 
@@ -55,7 +57,9 @@ CoreLink::Open& CoreLink::OpenRequest(uint64_t request_id) {
   return found->second;
 }
 
-const std::atomic<bool>& CoreLink::cancel_flag(uint64_t request_id) const { return open_.at(request_id).is_cancelled; }
+const std::atomic<bool>& CoreLink::cancel_flag(uint64_t request_id) const {
+  return open_.at(request_id).is_cancelled;
+}
 
 // ---- from the core
 
@@ -85,8 +89,7 @@ Status CoreLink::Check(const Packet& packet) {
   if (!packet.fds.empty()) return Fail(Code::kBadMessage, "the core sent a descriptor");
   if (is_greeted_ == (packet.header.type == Type::kHello)) return Fail(Code::kBadMessage, "a greeting out of turn");
   Bytes tail;
-  if (packet.header.type == Type::kConsumed)
-    return writer_.Consumed(REEVE_TRY(packet.Read<Consumed>()).consumed);
+  if (packet.header.type == Type::kConsumed) return writer_.Consumed(REEVE_TRY(packet.Read<Consumed>()).consumed);
   if (packet.header.type == Type::kRequest)
     return writer_.Consumed(REEVE_TRY(packet.Read<wire::Request>(&tail)).consumed);
   if (IsCancel(packet)) {
@@ -129,8 +132,8 @@ Status CoreLink::HandleRequest(const Packet& packet) {
   if (!partial_) {
     if (id == 0 || open_.contains(id) || open_.size() >= kMaxInFlight || piece.total_bytes > kMaxRequestBytes)
       return Fail(Code::kBadMessage, "a request that the core must not send");
-    const RequestHead head{id,        piece.command, piece.channel, piece.peer_kind, piece.peer_number,
-                           packet.header.deadline_ms};
+    const RequestHead head{
+        id, piece.command, piece.channel, piece.peer_kind, piece.peer_number, packet.header.deadline_ms};
     partial_.emplace(Partial{head, NewText(piece.total_bytes), piece.total_bytes});
     open_[id].head = head;
   }
@@ -143,7 +146,8 @@ Status CoreLink::HandleRequest(const Packet& packet) {
 
 Status CoreLink::TakePiece(Partial& partial, const wire::Request& piece, Bytes tail) {
   const bool is_inline = piece.ring_offset == kInlineOffset;
-  if (piece.piece_bytes > partial.total_bytes - partial.received_bytes || tail.size() != (is_inline ? piece.piece_bytes : 0))
+  if (piece.piece_bytes > partial.total_bytes - partial.received_bytes ||
+      tail.size() != (is_inline ? piece.piece_bytes : 0))
     return Fail(Code::kBadMessage, "a piece is longer than its request");
   // Without memory for the whole the pieces are still taken, so that the core goes on.
   RequestText dropped;
@@ -152,8 +156,8 @@ Status CoreLink::TakePiece(Partial& partial, const wire::Request& piece, Bytes t
   if (is_inline) {
     std::memcpy(place, tail.data(), tail.size());
   } else {
-    REEVE_TRY(reader_.CopyOut(piece.ring_offset, piece.piece_bytes,
-                              {reinterpret_cast<uint8_t*>(place), piece.piece_bytes}));
+    REEVE_TRY(
+        reader_.CopyOut(piece.ring_offset, piece.piece_bytes, {reinterpret_cast<uint8_t*>(place), piece.piece_bytes}));
   }
   partial.received_bytes += piece.piece_bytes;
   return {};
@@ -214,8 +218,7 @@ Result<std::span<uint8_t>> CoreLink::WaitForRoom(Open& request, uint64_t wanted)
 }
 
 Status CoreLink::SendCommitted(const Open& request, uint32_t count) {
-  const ReplyPiece piece{
-      .ring_offset = writer_.Commit(count), .piece_bytes = count, .consumed = reader_.consumed()};
+  const ReplyPiece piece{.ring_offset = writer_.Commit(count), .piece_bytes = count, .consumed = reader_.consumed()};
   REEVE_TRY(SendWaiting(socket_.get(), HeaderOf(Type::kReply, request.head.id), BytesOf(piece)));
   reader_.Told();
   return {};

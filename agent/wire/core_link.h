@@ -86,8 +86,7 @@ class CoreLink {
     uint64_t received_bytes = 0;
   };
 
-  CoreLink(EventLoop& loop, UniqueFd socket, RingWriter writer, RingReader reader, uint64_t generation,
-           Events& events);
+  CoreLink(EventLoop& loop, UniqueFd socket, RingWriter writer, RingReader reader, uint64_t generation, Events& events);
   void OnReady();
   Status Check(const Packet& packet);
   Status Handle(const Packet& packet);

@@ -3,8 +3,8 @@
 #include <cstring>
 #include <functional>
 #include <map>
-#include <thread>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "agent/wire/core_link.h"
@@ -79,8 +79,7 @@ class LinkTest : public testing::Test {
   void StartWorker() {
     worker_link_ = std::move(*CoreLink::Create(worker_loop_, std::move(worker_socket_),
                                                std::move(*RingReader::Create(ring_to_.get())),
-                                               std::move(*RingWriter::Create(ring_from_.get())), kGeneration,
-                                               worker_));
+                                               std::move(*RingWriter::Create(ring_from_.get())), kGeneration, worker_));
   }
   void Start() {
     StartCore();
@@ -97,8 +96,8 @@ class LinkTest : public testing::Test {
   template <typename Payload>
   void SendAsWorker(Type type, uint64_t id, const Payload& payload, std::string_view tail = {},
                     uint64_t generation = kGeneration) {
-    REEVE_ASSERT_OK(
-        wire::Send(worker_socket_.get(), Header{.type = type, .generation = generation, .request_id = id}, payload, tail));
+    REEVE_ASSERT_OK(wire::Send(worker_socket_.get(), Header{.type = type, .generation = generation, .request_id = id},
+                               payload, tail));
   }
   void GreetAsWorker() {
     Hello hello;
@@ -341,16 +340,16 @@ TEST_F(LinkTest, DropsAnUnexpectedDescriptor) {
   StartCore();
   GreetAsWorker();
   const int fd = ring_to_.get();
-  REEVE_ASSERT_OK(wire::Send(worker_socket_.get(), Header{.type = Type::kHold, .generation = kGeneration}, Hold{}, {},
-                             {&fd, 1}));
+  REEVE_ASSERT_OK(
+      wire::Send(worker_socket_.get(), Header{.type = Type::kHold, .generation = kGeneration}, Hold{}, {}, {&fd, 1}));
   ExpectCoreDrops("descriptor");
 }
 
 TEST_F(LinkTest, AWorkerDropsACoreThatMixesRequests) {
   StartWorker();
   const auto send = [&](Type type, uint64_t id, const auto& payload, std::string_view tail = {}) {
-    REEVE_ASSERT_OK(
-        wire::Send(core_socket_.get(), Header{.type = type, .generation = kGeneration, .request_id = id}, payload, tail));
+    REEVE_ASSERT_OK(wire::Send(core_socket_.get(), Header{.type = type, .generation = kGeneration, .request_id = id},
+                               payload, tail));
   };
   Hello hello;
   std::memcpy(hello.build_id, BuildId(), sizeof hello.build_id);

@@ -38,7 +38,8 @@ Result<LogRecord> ParseLogRecord(Bytes packet) {
   LogRecordHeader header;
   if (!reader.Take(header) || !IsSound(header, reader.rest().size()))
     return Fail(Code::kBadMessage, "a log record is malformed");
-  return LogRecord{header.kind, static_cast<Severity>(header.severity), header.epoch_us, OneLine(AsText(reader.rest()))};
+  return LogRecord{header.kind, static_cast<Severity>(header.severity), header.epoch_us,
+                   OneLine(AsText(reader.rest()))};
 }
 
 bool LogChannel::Send(LogKind kind, Severity severity, std::string_view line) {

@@ -14,8 +14,8 @@ namespace reeve::wire {
 inline constexpr uint32_t kMagic = 0x31565252;  // "RRV1"
 // Largest packet. What is longer goes through a ring (core and worker) or in several packets (kProgramWords).
 inline constexpr uint32_t kMaxMessageBytes = 64 * 1024;
-inline constexpr uint32_t kMaxTextBytes = 4096;      // error texts and names
-inline constexpr uint32_t kMaxInFlight = 32;         // requests at one worker; more ends it
+inline constexpr uint32_t kMaxTextBytes = 4096;        // error texts and names
+inline constexpr uint32_t kMaxInFlight = 32;           // requests at one worker; more ends it
 inline constexpr uint32_t kMaxProgramBytes = 2 << 20;  // argv and env of one program together: ARG_MAX is 2 MiB
 inline constexpr uint32_t kMaxWords = 32768;           // argv and env entries of one program
 inline constexpr uint32_t kBuildIdBytes = 32;
@@ -25,11 +25,11 @@ enum class Type : uint16_t {
   kHello = 1,
 
   // core -> warden
-  kStartWorker = 10,   // StartWorker
-  kStopWorker = 11,    // WorkerId
-  kAnnounce = 12,      // Announce; header.request_id is the request, which may then ask once
-  kRetract = 13,       // WorkerId; header.request_id: answered, or given up; its programs go on
-  kOpenDevice = 14,    // ChannelNumber: answered when the device is there
+  kStartWorker = 10,  // StartWorker
+  kStopWorker = 11,   // WorkerId
+  kAnnounce = 12,     // Announce; header.request_id is the request, which may then ask once
+  kRetract = 13,      // WorkerId; header.request_id: answered, or given up; its programs go on
+  kOpenDevice = 14,   // ChannelNumber: answered when the device is there
   // warden -> core
   kWorkerStarted = 20,  // WorkerStarted + descriptors: control socket, ring to the worker, ring from the worker
   kWorkerEnded = 21,    // WorkerEnded + text; also when a start failed
@@ -46,24 +46,24 @@ enum class Type : uint16_t {
   kRunProgram = 34,     // RunProgram
   kSignalProgram = 35,  // SignalProgram
   // warden -> worker
-  kLoad = 40,           // checked from outside: load the plugin
-  kServe = 41,          // checked again: serve the core
-  kPathOpened = 42,     // PathOpened + descriptor
-  kProgramStarted = 43, // ProgramStarted + descriptors as asked for: status, then stdin, stdout, stderr where wanted
-  kRefused = 44,        // Refused + text: the answer to kOpenPath, kRunProgram or kSignalProgram
+  kLoad = 40,            // checked from outside: load the plugin
+  kServe = 41,           // checked again: serve the core
+  kPathOpened = 42,      // PathOpened + descriptor
+  kProgramStarted = 43,  // ProgramStarted + descriptors as asked for: status, then stdin, stdout, stderr where wanted
+  kRefused = 44,         // Refused + text: the answer to kOpenPath, kRunProgram or kSignalProgram
   kProgramSignalled = 45,
 
   // core -> worker
-  kRequest = 50,        // Request: a piece of a request stands in the ring
-  kCancel = 51,         // the deadline of header.request_id has come
-  kConsumed = 52,       // Consumed: credit only, both directions
-  kSettled = 53,        // Settled: what became of the reply of header.request_id, when kWantSettled asked for it
+  kRequest = 50,   // Request: a piece of a request stands in the ring
+  kCancel = 51,    // the deadline of header.request_id has come
+  kConsumed = 52,  // Consumed: credit only, both directions
+  kSettled = 53,   // Settled: what became of the reply of header.request_id, when kWantSettled asked for it
   // worker -> core
-  kReply = 60,          // ReplyPiece: a piece of a reply stands in the ring
-  kReplyEnd = 61,       // ReplyEnd + text
-  kHold = 62,           // Hold: how much state the plugin holds; a worker that holds any does not idle out
-  kLogLine = 63,        // LogLine + text, rate-limited by the receiver
-  kWantSettled = 64,    // before the kReplyEnd of header.request_id: kSettled is wanted
+  kReply = 60,        // ReplyPiece: a piece of a reply stands in the ring
+  kReplyEnd = 61,     // ReplyEnd + text
+  kHold = 62,         // Hold: how much state the plugin holds; a worker that holds any does not idle out
+  kLogLine = 63,      // LogLine + text, rate-limited by the receiver
+  kWantSettled = 64,  // before the kReplyEnd of header.request_id: kSettled is wanted
 };
 
 struct Header {
@@ -93,11 +93,11 @@ struct WorkerId {
 
 struct Announce {
   uint32_t worker = 0;
-  uint32_t channel = 0;      // index into Config::channels
-  uint32_t peer_kind = 0;    // policy::Caller::PeerKind
+  uint32_t channel = 0;    // index into Config::channels
+  uint32_t peer_kind = 0;  // policy::Caller::PeerKind
   uint32_t peer_number = 0;
-  uint32_t command = 0;      // index into the plugin's commands
-  uint32_t rule = 0;         // index of the program or directory rule the core decided by; policy::Decision::kNoIndex
+  uint32_t command = 0;  // index into the plugin's commands
+  uint32_t rule = 0;     // index of the program or directory rule the core decided by; policy::Decision::kNoIndex
 };
 
 struct ChannelNumber {
@@ -127,7 +127,7 @@ struct Ready {
 };
 
 struct OpenPath {
-  uint32_t access = 0;  // policy::FileAccessMask
+  uint32_t access = 0;      // policy::FileAccessMask
   uint32_t open_flags = 0;  // of kOpen* below; anything else ends the worker
   uint32_t path_bytes = 0;
   uint32_t reserved = 0;
@@ -146,17 +146,17 @@ struct ProgramWords {
 };
 
 struct RunProgram {
-  uint32_t argument_count = 0;     // argv[0] included
+  uint32_t argument_count = 0;  // argv[0] included
   uint32_t environment_count = 0;
-  uint32_t total_bytes = 0;        // of all kProgramWords of this request
-  uint32_t streams = 0;            // kStream* below
-  uint32_t has_environment = 0;    // 1: the host gave env, perhaps empty
-  uint32_t stdin_bytes = 0;        // how much will be written to stdin; policy has a say
+  uint32_t total_bytes = 0;      // of all kProgramWords of this request
+  uint32_t streams = 0;          // kStream* below
+  uint32_t has_environment = 0;  // 1: the host gave env, perhaps empty
+  uint32_t stdin_bytes = 0;      // how much will be written to stdin; policy has a say
 };
-inline constexpr uint32_t kStreamStdin = 1u << 0;    // a pipe; else /dev/null
-inline constexpr uint32_t kStreamStdout = 1u << 1;   // a pipe; else /dev/null
-inline constexpr uint32_t kStreamStderr = 1u << 2;   // a pipe; else /dev/null
-inline constexpr uint32_t kStreamMerged = 1u << 3;   // stderr is stdout's pipe
+inline constexpr uint32_t kStreamStdin = 1u << 0;   // a pipe; else /dev/null
+inline constexpr uint32_t kStreamStdout = 1u << 1;  // a pipe; else /dev/null
+inline constexpr uint32_t kStreamStderr = 1u << 2;  // a pipe; else /dev/null
+inline constexpr uint32_t kStreamMerged = 1u << 3;  // stderr is stdout's pipe
 
 struct SignalProgram {
   uint64_t program = 0;  // from ProgramStarted
@@ -172,7 +172,7 @@ struct ProgramStarted {
 
 // What the status pipe of a program carries at its end, once, before it closes (decision C4).
 struct ProgramStatus {
-  uint32_t kind = 0;   // 1: exited, `value` is its code. 2: killed, `value` is the signal
+  uint32_t kind = 0;  // 1: exited, `value` is its code. 2: killed, `value` is the signal
   int32_t value = 0;
   uint32_t was_timed_out = 0;  // 1: ended by the agent at its rule's timeout
   uint32_t reserved = 0;
@@ -207,7 +207,7 @@ struct ReplyPiece {
 };
 
 struct ReplyEnd {
-  int32_t status = 0;  // REEVE_OK or an error of plugin-api
+  int32_t status = 0;        // REEVE_OK or an error of plugin-api
   uint32_t text_bytes = 0;   // of the error's text; with status 0 of the reply's last bytes, which stand in the packet
   uint64_t total_bytes = 0;  // of all pieces of this reply, those last bytes among them
   uint64_t consumed = 0;

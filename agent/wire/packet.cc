@@ -37,7 +37,8 @@ Result<Packet> Receive(int socket_fd) {
   Result<sys::ReceivedMessage> received = sys::ReceiveMessage(socket_fd, buffer);
   if (!received) return Fail(Translated(received.error()));
   sys::ReceivedMessage& message = *received;
-  if (message.is_truncated) return Fail(Code::kBadMessage, "a message is longer, or has more descriptors, than any may");
+  if (message.is_truncated)
+    return Fail(Code::kBadMessage, "a message is longer, or has more descriptors, than any may");
   if (message.bytes == 0) return Fail(Code::kClosed, "the peer closed the socket");
   Packet packet;
   ByteReader reader(Bytes(buffer.data(), message.bytes));

@@ -17,7 +17,8 @@ std::string ReadSource(const std::string& name) {
 }
 
 // Name and number of each type, where each line that begins with `begin` holds "<begin>Name<between>Number".
-std::map<std::string, std::string> TypesIn(const std::string& text, const std::string& begin, const std::string& between) {
+std::map<std::string, std::string> TypesIn(const std::string& text, const std::string& begin,
+                                           const std::string& between) {
   std::map<std::string, std::string> types;
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) {

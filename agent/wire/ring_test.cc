@@ -15,8 +15,10 @@ constexpr uint32_t kTestRingBytes = 64 * 1024;
 
 class RingTest : public testing::Test {
  protected:
-  RingTest() : file_(std::move(*MakeRing(kTestRingBytes))), writer_(std::move(*RingWriter::Create(file_.get()))),
-               reader_(std::move(*RingReader::Create(file_.get()))) {}
+  RingTest()
+      : file_(std::move(*MakeRing(kTestRingBytes))),
+        writer_(std::move(*RingWriter::Create(file_.get()))),
+        reader_(std::move(*RingReader::Create(file_.get()))) {}
 
   // Writes one piece of `count` bytes of `fill`; the offset.
   uint32_t Put(uint32_t count, char fill) {

@@ -24,17 +24,17 @@ inline constexpr int kCoreSocketFd = 64;
 // neither policy nor other plugins. Order: kHello and kConfined after the load sandbox stands, kLoad from the warden, kReady after the
 // run sandbox stands, kServe from the warden.
 struct StartRecord {
-  std::string name;            // the plugin's short name
-  std::string id;              // as its descriptor must say
+  std::string name;  // the plugin's short name
+  std::string id;    // as its descriptor must say
   std::string version;
   uint32_t abi_major = 0;
   uint32_t abi_min_minor = 0;
-  uint32_t worker = 0;         // the warden's number of this worker
+  uint32_t worker = 0;  // the warden's number of this worker
   uint64_t generation = 0;
-  uint64_t handle_base = 0;    // first number of the reserved block, 0: none was asked for
+  uint64_t handle_base = 0;  // first number of the reserved block, 0: none was asked for
   uint64_t handle_count = 0;
-  std::string plugin_path;     // what to load
-  std::string settings_json;   // for configure()
+  std::string plugin_path;    // what to load
+  std::string settings_json;  // for configure()
   bool locks_memory = false;
   std::vector<uint8_t> load_filter;
   std::vector<uint8_t> run_filter;

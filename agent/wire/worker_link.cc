@@ -17,8 +17,8 @@ Result<std::unique_ptr<WorkerLink>> WorkerLink::Create(EventLoop& loop, WorkerCh
                                                        Events& events) {
   RingWriter writer = REEVE_TRY(RingWriter::Create(channel.ring_to.get()));
   RingReader reader = REEVE_TRY(RingReader::Create(channel.ring_from.get()));
-  std::unique_ptr<WorkerLink> link(new WorkerLink(loop, std::move(channel.socket), std::move(writer),
-                                                  std::move(reader), generation, events));
+  std::unique_ptr<WorkerLink> link(
+      new WorkerLink(loop, std::move(channel.socket), std::move(writer), std::move(reader), generation, events));
   WorkerLink* const raw = link.get();
   REEVE_TRY(loop.Watch(raw->socket_.get(), EPOLLIN, [raw](uint32_t ready) { raw->OnReady(ready); }));
   Hello hello;

@@ -34,9 +34,9 @@ inline constexpr int kPacketsPerTurn = 64;
 
 // The descriptors that come with kWorkerStarted.
 struct WorkerChannel {
-  UniqueFd socket;       // to the worker
-  UniqueFd ring_to;      // requests
-  UniqueFd ring_from;    // replies
+  UniqueFd socket;     // to the worker
+  UniqueFd ring_to;    // requests
+  UniqueFd ring_from;  // replies
 };
 
 // The core's side of core <-> worker: sends requests, collects replies, never waits. Not thread-safe; on the loop's
@@ -126,7 +126,7 @@ class WorkerLink {
   std::deque<Outgoing> outgoing_;
   std::deque<Unsent> unsent_;  // what the socket did not take
   std::unordered_map<uint64_t, Incoming> in_flight_;
-  std::vector<uint8_t> scratch_;  // a reply's piece, copied out of the ring
+  std::vector<uint8_t> scratch_;    // a reply's piece, copied out of the ring
   std::shared_ptr<bool> is_alive_;  // false once closed or destroyed, which a callback may do
 };
 

@@ -30,7 +30,9 @@ static_assert(sizeof(reeve_program_status) == sizeof(wire::ProgramStatus));
 std::string_view ViewOf(reeve_str text) {
   return text.p == nullptr ? std::string_view() : std::string_view(text.p, text.n);
 }
-reeve_str StrOf(std::string_view text) { return {text.data(), text.size()}; }
+reeve_str StrOf(std::string_view text) {
+  return {text.data(), text.size()};
+}
 
 int32_t StatusOf(const Status& status) {
   if (status) return REEVE_OK;
@@ -77,10 +79,11 @@ std::vector<std::string_view> ViewsOf(const reeve_str* words, uint64_t count) {
 
 const reeve_agent_files AgentServices::kFiles = {sizeof kFiles, 0, &AgentServices::Open};
 const reeve_agent_run AgentServices::kRun = {sizeof kRun, 0, &AgentServices::Run, &AgentServices::Signal};
-const reeve_agent_loop AgentServices::kLoop = {
-    sizeof kLoop,           0,
-    &AgentServices::Watch,  &AgentServices::Change, &AgentServices::Forget, &AgentServices::After,
-    &AgentServices::Cancel, &AgentServices::NowMs,  &AgentServices::Post};
+const reeve_agent_loop AgentServices::kLoop = {sizeof kLoop,           0,
+                                               &AgentServices::Watch,  &AgentServices::Change,
+                                               &AgentServices::Forget, &AgentServices::After,
+                                               &AgentServices::Cancel, &AgentServices::NowMs,
+                                               &AgentServices::Post};
 const reeve_agent_state AgentServices::kState = {sizeof kState, 0, &AgentServices::SetHeld,
                                                  &AgentServices::HandleBlock};
 const reeve_agent_fds AgentServices::kFds = {sizeof kFds, 0, &AgentServices::Find};
@@ -159,9 +162,13 @@ int32_t AgentServices::Run(const reeve_agent* agent, uint64_t request_id, const 
     if (const auto* refused = std::get_if<Refused>(&started))
       return on_started(context, nullptr, refused->error_number, StrOf(refused->text));
     auto& runs = std::get<StartedProgram>(started);
-    const reeve_started result = {sizeof result,          runs.pid,
-                                  runs.program,           runs.status_fd.Release(),
-                                  runs.stdin_fd.Release(), runs.stdout_fd.Release(), runs.stderr_fd.Release()};
+    const reeve_started result = {sizeof result,
+                                  runs.pid,
+                                  runs.program,
+                                  runs.status_fd.Release(),
+                                  runs.stdin_fd.Release(),
+                                  runs.stdout_fd.Release(),
+                                  runs.stderr_fd.Release()};
     on_started(context, &result, 0, {});
   };
   return StatusOf(Of(agent).warden_.RunProgram(request_id, wanted, answer));
@@ -190,14 +197,18 @@ int32_t AgentServices::Change(const reeve_agent* agent, int32_t fd, uint32_t eve
   return StatusOf(Of(agent).loop_.Change(fd, events));
 }
 
-void AgentServices::Forget(const reeve_agent* agent, int32_t fd) { Of(agent).loop_.Forget(fd); }
+void AgentServices::Forget(const reeve_agent* agent, int32_t fd) {
+  Of(agent).loop_.Forget(fd);
+}
 
 uint64_t AgentServices::After(const reeve_agent* agent, uint64_t delay_ms, reeve_on_time on_time, void* context) {
   const std::chrono::milliseconds delay(std::min(delay_ms, kLongestDelayMs));
   return Of(agent).loop_.After(delay, [on_time, context] { on_time(context); });
 }
 
-void AgentServices::Cancel(const reeve_agent* agent, uint64_t timer) { Of(agent).loop_.Cancel(timer); }
+void AgentServices::Cancel(const reeve_agent* agent, uint64_t timer) {
+  Of(agent).loop_.Cancel(timer);
+}
 
 uint64_t AgentServices::NowMs(const reeve_agent* agent) {
   const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(Of(agent).loop_.Now());

@@ -51,9 +51,7 @@ class AgentServices {
   };
 
   AgentServices(EventLoop& loop, WardenClient& warden, ServicesSetup setup, UniqueFd wake);
-  static AgentServices& Of(const reeve_agent* agent) {
-    return *reinterpret_cast<const Handle*>(agent)->services;
-  }
+  static AgentServices& Of(const reeve_agent* agent) { return *reinterpret_cast<const Handle*>(agent)->services; }
   const void* Interface(std::string_view id) const;
   void RunPosted();
 

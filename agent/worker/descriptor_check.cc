@@ -31,10 +31,9 @@ Status CheckVersions(const reeve_descriptor& descriptor, const Expected& expecte
     return Fail(Code::kUnsupported, "the plugin needs an agent of ABI " +
                                         version(descriptor.abi_major, descriptor.min_agent_minor) + " or later");
   if (descriptor.abi_major != expected.abi_major || descriptor.min_agent_minor != expected.abi_min_minor)
-    return Fail(Code::kInvalidArgument, "the plugin needs ABI " +
-                                            version(descriptor.abi_major, descriptor.min_agent_minor) +
-                                            ", its manifest says " +
-                                            version(expected.abi_major, expected.abi_min_minor));
+    return Fail(Code::kInvalidArgument,
+                "the plugin needs ABI " + version(descriptor.abi_major, descriptor.min_agent_minor) +
+                    ", its manifest says " + version(expected.abi_major, expected.abi_min_minor));
   return {};
 }
 

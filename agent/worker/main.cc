@@ -26,8 +26,7 @@ int Run() {
   SetLogLevel(Severity::kInfo);  // the core and the warden choose further
   // Never destroyed, and the process left by _exit: destructors and exit handlers of a plugin's object do not run.
   auto* worker = new Worker({UniqueFd(sandbox::kControlFd), UniqueFd(sandbox::kRingInFd), UniqueFd(sandbox::kRingOutFd),
-                             UniqueFd(sandbox::kPolicyFd), UniqueFd(wire::kCoreSocketFd),
-                             sandbox::kFirstInheritedFd});
+                             UniqueFd(sandbox::kPolicyFd), UniqueFd(wire::kCoreSocketFd), sandbox::kFirstInheritedFd});
   const Status ended = RunSteps(*worker);
   if (ended) return 0;
   LogError(ended.error().message());
@@ -37,4 +36,6 @@ int Run() {
 }  // namespace
 }  // namespace reeve::worker
 
-int main() { ::_exit(reeve::worker::Run()); }
+int main() {
+  ::_exit(reeve::worker::Run());
+}

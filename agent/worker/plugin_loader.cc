@@ -52,8 +52,7 @@ Result<LoadedPlugin> LoadPlugin(const std::string& path, const Expected& expecte
   const reeve_str settings{settings_json.data(), settings_json.size()};
   if (plugin.configure != nullptr)
     REEVE_TRY(Refused("configure", Fenced([&] { return plugin.configure(plugin.self, settings); })));
-  if (plugin.activate != nullptr)
-    REEVE_TRY(Refused("activate", Fenced([&] { return plugin.activate(plugin.self); })));
+  if (plugin.activate != nullptr) REEVE_TRY(Refused("activate", Fenced([&] { return plugin.activate(plugin.self); })));
   return loaded;
 }
 

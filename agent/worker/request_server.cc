@@ -28,16 +28,22 @@ int32_t StatusOf(const Status& status) {
 }  // namespace
 
 RequestServer::RequestServer(EventLoop& loop, const LoadedPlugin& loaded, std::function<void()> on_end)
-    : loop_(loop), loaded_(loaded), on_end_(std::move(on_end)), max_open_(std::max(1u, loaded.plugin.max_concurrency)) {}
+    : loop_(loop),
+      loaded_(loaded),
+      on_end_(std::move(on_end)),
+      max_open_(std::max(1u, loaded.plugin.max_concurrency)) {}
 
-RequestServer::~RequestServer() { loop_.Cancel(pump_timer_); }
+RequestServer::~RequestServer() {
+  loop_.Cancel(pump_timer_);
+}
 
 // ---- from the core
 
 void RequestServer::OnRequest(const wire::RequestHead& head, wire::RequestText text) {
   if (head.command >= loaded_.agreed.commands.size())
     return link_->Finish(head.id, REEVE_ERROR_NO_COMMAND, "the plugin has no such command");
-  if (text.data == nullptr) return link_->Finish(head.id, REEVE_ERROR_LIMIT, "the plugin has not enough memory for this request");
+  if (text.data == nullptr)
+    return link_->Finish(head.id, REEVE_ERROR_LIMIT, "the plugin has not enough memory for this request");
   waiting_.push_back({head, std::move(text)});
   Pump();
 }
@@ -153,7 +159,9 @@ void RequestServer::Finish(reeve_sink* sink, int32_t status, reeve_str text) {
   self.server->End(self.request_id, status, {text.p, text.p == nullptr ? 0 : text.n});
 }
 
-void RequestServer::WantSettled(reeve_sink* sink) { Of(sink).server->link_->WantSettled(Of(sink).request_id); }
+void RequestServer::WantSettled(reeve_sink* sink) {
+  Of(sink).server->link_->WantSettled(Of(sink).request_id);
+}
 
 uint32_t RequestServer::IsCancelled(const reeve_sink* sink) {
   return *reinterpret_cast<const Sink*>(sink)->is_cancelled ? 1 : 0;

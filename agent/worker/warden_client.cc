@@ -120,8 +120,12 @@ Status WardenClient::HandleOpened(wire::Packet packet) {
 Status WardenClient::HandleStarted(wire::Packet packet) {
   const auto started = REEVE_TRY(packet.Read<wire::ProgramStarted>());
   const Run run = REEVE_TRY(TakeAsk<Run>(packet.header.request_id));
-  StartedProgram program{.program = started.program, .pid = started.pid, .status_fd = {}, .stdin_fd = {},
-                         .stdout_fd = {}, .stderr_fd = {}};
+  StartedProgram program{.program = started.program,
+                         .pid = started.pid,
+                         .status_fd = {},
+                         .stdin_fd = {},
+                         .stdout_fd = {},
+                         .stderr_fd = {}};
   std::vector<UniqueFd*> places = {&program.status_fd};
   if ((run.streams & wire::kStreamStdin) != 0) places.push_back(&program.stdin_fd);
   if ((run.streams & wire::kStreamStdout) != 0) places.push_back(&program.stdout_fd);
@@ -168,8 +172,7 @@ Status WardenClient::CheckFree(uint64_t request_id) const {
   const bool is_signalling = std::any_of(signals_.begin(), signals_.end(), [&](const Signal& signal) {
     return request_id != 0 && signal.request_id == request_id;
   });
-  if (is_signalling || asks_.contains(request_id))
-    return Fail(Code::kUnavailable, "the request has asked already");
+  if (is_signalling || asks_.contains(request_id)) return Fail(Code::kUnavailable, "the request has asked already");
   return {};
 }
 
@@ -178,8 +181,7 @@ Status WardenClient::OpenPath(uint64_t request_id, uint32_t access, uint32_t fla
   REEVE_TRY(CheckFree(request_id));
   if (path.empty() || path.find('\0') != std::string_view::npos)
     return Fail(Code::kInvalidArgument, "a path that is empty or has a NUL in it");
-  const wire::OpenPath open{
-      .access = access, .open_flags = flags, .path_bytes = static_cast<uint32_t>(path.size())};
+  const wire::OpenPath open{.access = access, .open_flags = flags, .path_bytes = static_cast<uint32_t>(path.size())};
   REEVE_TRY(Send(Type::kOpenPath, request_id, BytesOf(open), path));
   asks_.emplace(request_id, std::move(on_opened));
   return {};

@@ -46,8 +46,7 @@ Status Worker::ReceiveSetup() {
   loop_.emplace(REEVE_TRY(EventLoop::Create(clock_)));
   warden_.emplace(std::move(fds_.control), record_.generation);
   services_ = REEVE_TRY(AgentServices::Create(
-      *loop_, *warden_,
-      {record_.handle_base, record_.handle_count, record_.inherited_names, fds_.first_inherited}));
+      *loop_, *warden_, {record_.handle_base, record_.handle_count, record_.inherited_names, fds_.first_inherited}));
   return {};
 }
 
@@ -58,9 +57,8 @@ Status Worker::EnterLoadSandbox() {
 
 Status Worker::LoadPlugin() {
   const Expected expected{record_.id, record_.version, record_.abi_major, record_.abi_min_minor, record_.commands};
-  loaded_ = REEVE_TRY(
-      worker::LoadPlugin(record_.plugin_path, expected, record_.settings_json, services_->abi(),
-                         /*on_checked=*/[this] { services_->OpenInterfaces(); }));
+  loaded_ = REEVE_TRY(worker::LoadPlugin(record_.plugin_path, expected, record_.settings_json, services_->abi(),
+                                         /*on_checked=*/[this] { services_->OpenInterfaces(); }));
   return {};
 }
 
@@ -82,18 +80,21 @@ Status Worker::Serve() {
   server_->Attach(*core_);
   services_->OnHold([this](uint64_t held) { core_->Hold(held); });
   log_.Attach(core_.get());
-  REEVE_TRY(warden_->Serve(*loop_, [this] { server_->EndWhenIdle(); },
-                           [this](const Error& error) {
-                             if (error.code() != Code::kClosed) lost_ = error.Within("the warden");
-                             End();
-                           }));
+  REEVE_TRY(warden_->Serve(
+      *loop_, [this] { server_->EndWhenIdle(); },
+      [this](const Error& error) {
+        if (error.code() != Code::kClosed) lost_ = error.Within("the warden");
+        End();
+      }));
   REEVE_TRY(loop_->Run());
   REEVE_TRY(Deactivate());
   if (lost_) return Fail(*lost_);
   return {};
 }
 
-void Worker::End() { loop_->Stop(); }
+void Worker::End() {
+  loop_->Stop();
+}
 
 Status Worker::Deactivate() {
   const reeve_plugin& plugin = loaded_.plugin;

@@ -46,8 +46,7 @@ plugin::Program ProgramOf(const plugin::Request& request, bool has_input, size_t
 
 ProgramEnd EndOf(const reeve_program_status& status) {
   if (status.kind == REEVE_PROGRAM_EXITED) return {.exit_code = status.value};
-  if (status.kind == REEVE_PROGRAM_KILLED)
-    return {.exit_code = kSignalExitBase + status.value, .signal = status.value};
+  if (status.kind == REEVE_PROGRAM_KILLED) return {.exit_code = kSignalExitBase + status.value, .signal = status.value};
   return kUnknownEnd;
 }
 
@@ -72,8 +71,7 @@ void ExecPlugin::Exec(const Request& request, Reply& reply) {
 
 void ExecPlugin::Cancelled(uint64_t request_id) {
   auto pending = pending_starts_.extract(request_id);
-  if (!pending.empty())
-    pending.mapped().reply.Fail(REEVE_ERROR_CANCELLED, "the program could not be started in time");
+  if (!pending.empty()) pending.mapped().reply.Fail(REEVE_ERROR_CANCELLED, "the program could not be started in time");
 }
 
 // A program whose start the host was told to have failed must not run on.
@@ -119,8 +117,7 @@ void ExecPlugin::Follow(ExecRecord& record) {
 void ExecPlugin::OnStatus(uint64_t serial) {
   ExecRecord& record = *records_.FindSerial(serial);
   reeve_program_status status{};
-  const Result<size_t> got =
-      sys::Read(record.status.get(), {reinterpret_cast<uint8_t*>(&status), sizeof status});
+  const Result<size_t> got = sys::Read(record.status.get(), {reinterpret_cast<uint8_t*>(&status), sizeof status});
   if (!got && got.error().code() == Code::kUnavailable) return;
   record.end = got && *got == sizeof status ? EndOf(status) : kUnknownEnd;
   if (status.was_timed_out != 0) {

@@ -50,8 +50,7 @@ class ExecPluginTest : public testing::Test {
   void WriteThrough(const UniqueFd& stream, size_t count) {
     const std::string bytes(64 * 1024, 'x');
     while (count > 0) {
-      const Result<size_t> wrote =
-          sys::Write(stream.get(), AsBytes(bytes).first(std::min(count, bytes.size())));
+      const Result<size_t> wrote = sys::Write(stream.get(), AsBytes(bytes).first(std::min(count, bytes.size())));
       if (wrote) count -= *wrote;
       agent_.Turn();
     }
@@ -106,10 +105,9 @@ TEST_F(ExecPluginTest, StartFailureHasGlibsText) {
 
 TEST_F(ExecPluginTest, RefusalWithoutErrnoSpeaksItsText) {
   agent_.RefusePrograms(0, "the confinement of policy rule 'x' is not in this version");
-  EXPECT_EQ(
-      Exec(R"("path": "/bin/p")").text,
-      "Failed to execute child process \u201C/bin/p\u201D (the confinement of policy rule 'x' is not in this "
-      "version)");
+  EXPECT_EQ(Exec(R"("path": "/bin/p")").text,
+            "Failed to execute child process \u201C/bin/p\u201D (the confinement of policy rule 'x' is not in this "
+            "version)");
 }
 
 TEST_F(ExecPluginTest, BadInputDataIsRefusedBeforeAnythingRuns) {
@@ -163,8 +161,7 @@ TEST_F(ExecPluginTest, ExitCodeAndOutputInTheHostsOrder) {
   program.End(REEVE_PROGRAM_EXITED, 3);
   Turns();
   EXPECT_EQ(Status(), R"({"exitcode": 3, "err-data": ")" + Encoded("to err") + R"(", "out-data": ")" +
-                          Encoded("to out") +
-                          R"(", "err-truncated": false, "out-truncated": false, "exited": true})");
+                          Encoded("to out") + R"(", "err-truncated": false, "out-truncated": false, "exited": true})");
 }
 
 TEST_F(ExecPluginTest, StreamWithoutAByteHasNoMember) {

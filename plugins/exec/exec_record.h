@@ -12,7 +12,7 @@ namespace reeve::exec {
 // How a program ended, as guest-exec-status says it.
 struct ProgramEnd {
   int32_t exit_code =
-      0;  // 128 + the signal when one ended it: hosts read `exitcode` without asking whether it is there
+      0;               // 128 + the signal when one ended it: hosts read `exitcode` without asking whether it is there
   int32_t signal = 0;  // 0: it exited
 };
 

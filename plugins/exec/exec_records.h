@@ -14,7 +14,7 @@ namespace reeve::exec {
 // for which a finished one is kept: nobody may ever ask about it. Pure bookkeeping; not thread-safe.
 class ExecRecords {
  public:
-  static constexpr size_t kMaxRecords = 256;  // what open-files of the manifest leaves room for, four each
+  static constexpr size_t kMaxRecords = 256;             // what open-files of the manifest leaves room for, four each
   static constexpr size_t kMaxCapturedBytes = 64 << 20;  // of all records (decision M10)
   static constexpr uint64_t kKeepFinishedMs = 60 * 60 * 1000;
 

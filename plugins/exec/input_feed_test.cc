@@ -15,8 +15,7 @@ class InputFeedTest : public testing::Test {
 
   std::string ReadAvailable() {
     std::string bytes(1 << 20, '\0');
-    const Result<size_t> got =
-        sys::Read(pipe_.first.get(), {reinterpret_cast<uint8_t*>(bytes.data()), bytes.size()});
+    const Result<size_t> got = sys::Read(pipe_.first.get(), {reinterpret_cast<uint8_t*>(bytes.data()), bytes.size()});
     bytes.resize(got ? *got : 0);
     return bytes;
   }

@@ -18,9 +18,8 @@ bool HasBytes(const Stream& stream) {
 bool WriteData(plugin::Reply& reply, std::string_view key, const Stream& stream) {
   if (!HasBytes(stream)) return true;
   Base64Encoder encoder;
-  return reply.Write(", \"" + std::string(key) + "\": \"") &&
-         EncodeBase64To(reply, encoder, stream->bytes()) && FinishBase64To(reply, encoder) &&
-         reply.Write("\"");
+  return reply.Write(", \"" + std::string(key) + "\": \"") && EncodeBase64To(reply, encoder, stream->bytes()) &&
+         FinishBase64To(reply, encoder) && reply.Write("\"");
 }
 
 std::string Truncated(std::string_view key, const Stream& stream) {
@@ -36,8 +35,7 @@ bool WriteFinishedStatus(const ExecRecord& record, plugin::Reply& reply) {
   if (record.end->signal != 0) tail += ", \"signal\": " + std::to_string(record.end->signal);
   tail += Truncated("out-truncated", record.out) + ", \"exited\": true}";
   return reply.Write("{\"exitcode\": " + std::to_string(record.end->exit_code)) &&
-         WriteData(reply, "err-data", record.err) && WriteData(reply, "out-data", record.out) &&
-         reply.Write(tail);
+         WriteData(reply, "err-data", record.err) && WriteData(reply, "out-data", record.out) && reply.Write(tail);
 }
 
 }  // namespace reeve::exec

@@ -15,16 +15,14 @@ const StreamCapture::MayKeep kNever = [](size_t) { return false; };
 
 class StreamCaptureTest : public testing::Test {
  protected:
-  StreamCaptureTest()
-      : pipe_(sys::Pipe(O_NONBLOCK).value()), capture_(std::move(pipe_.first)), scratch_(64 * 1024) {}
+  StreamCaptureTest() : pipe_(sys::Pipe(O_NONBLOCK).value()), capture_(std::move(pipe_.first)), scratch_(64 * 1024) {}
 
   void Drain(const StreamCapture::MayKeep& may_keep = kAlways) { capture_.Drain(scratch_, may_keep); }
   // As a program that writes that much, whatever the pipe takes at once.
   void WriteThrough(size_t count, const StreamCapture::MayKeep& may_keep = kAlways) {
     const std::string bytes(64 * 1024, 'x');
     while (count > 0) {
-      const Result<size_t> wrote =
-          sys::Write(pipe_.second.get(), AsBytes(bytes).first(std::min(count, bytes.size())));
+      const Result<size_t> wrote = sys::Write(pipe_.second.get(), AsBytes(bytes).first(std::min(count, bytes.size())));
       if (wrote) count -= *wrote;
       Drain(may_keep);
     }

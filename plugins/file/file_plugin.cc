@@ -60,15 +60,13 @@ Result<int> WhenceOf(const plugin::JsonValue& whence) {
 
 void FilePlugin::Start() {
   const plugin::Agent::Block block = agent().HandleBlock();
-  if (block.count == 0)
-    throw plugin::Failure(REEVE_ERROR_UNSUPPORTED, "the agent reserved no handle numbers");
+  if (block.count == 0) throw plugin::Failure(REEVE_ERROR_UNSUPPORTED, "the agent reserved no handle numbers");
   handles_.emplace(block.first, block.count);
 }
 
 void FilePlugin::Cancelled(uint64_t request_id) {
   auto pending = pending_opens_.extract(request_id);
-  if (!pending.empty())
-    pending.mapped().reply.Fail(REEVE_ERROR_CANCELLED, "the file could not be opened in time");
+  if (!pending.empty()) pending.mapped().reply.Fail(REEVE_ERROR_CANCELLED, "the file could not be opened in time");
 }
 
 void FilePlugin::Open(const Request& request, Reply& reply) {
@@ -79,15 +77,14 @@ void FilePlugin::Open(const Request& request, Reply& reply) {
   if (const Status room = handles_->CheckRoom(); !room) return Answer(reply, room.error());
   // Neither is a path to the kernel, so the agent is not asked.
   if (path.empty() || path.contains('\0')) {
-    return reply.Fail(REEVE_ERROR_ARGUMENT,
-                      FailedToOpen(path, mode, ErrnoText(path.empty() ? ENOENT : EINVAL)));
+    return reply.Fail(REEVE_ERROR_ARGUMENT, FailedToOpen(path, mode, ErrnoText(path.empty() ? ENOENT : EINVAL)));
   }
   const uint64_t id = request.id;
   const int32_t asked = agent().Open(id, path, parsed->access, parsed->flags,
                                      [this, id](const plugin::Opened& opened) { FinishOpen(id, opened); });
   if (asked != REEVE_OK) return reply.Fail(asked, FailedToOpen(path, mode, "the agent cannot be asked"));
-  pending_opens_.emplace(id, PendingOpen{std::move(reply), request.channel,
-                                         (parsed->flags & REEVE_OPEN_APPEND) != 0, path, mode});
+  pending_opens_.emplace(
+      id, PendingOpen{std::move(reply), request.channel, (parsed->flags & REEVE_OPEN_APPEND) != 0, path, mode});
 }
 
 // The answer of a request that was cancelled meanwhile is closed again.
@@ -136,8 +133,8 @@ void FilePlugin::Write(const Request& request, Reply& reply) {
   if (!file) return Answer(reply, file.error());
   std::optional<int64_t> count;
   if (request.arguments.Has("count")) count = request.arguments.Int("count");
-  const Result<uint64_t> written = writer_.Write(**file, request.arguments.String("buf-b64"), count,
-                                                 [&reply] { return reply.is_cancelled(); });
+  const Result<uint64_t> written =
+      writer_.Write(**file, request.arguments.String("buf-b64"), count, [&reply] { return reply.is_cancelled(); });
   if (!written) return Answer(reply, written.error());
   reply.Return("{\"count\": " + std::to_string(*written) + ", \"eof\": false}");
 }

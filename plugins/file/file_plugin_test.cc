@@ -62,8 +62,7 @@ class FilePluginTest : public testing::Test {
     EXPECT_EQ(answer.status, REEVE_OK) << answer.text;
     return answer.value;
   }
-  Answer Call(const std::string& verb, const std::string& handle, const std::string& more = "",
-              uint32_t channel = 0) {
+  Answer Call(const std::string& verb, const std::string& handle, const std::string& more = "", uint32_t channel = 0) {
     const std::string rest = more.empty() ? "" : ", " + more;
     return agent_.Call("guest-file-" + verb, R"({"handle": )" + handle + rest + "}", channel);
   }
@@ -135,9 +134,8 @@ TEST_F(FilePluginTest, PolicysReasonStandsInPlaceOfTheErrno) {
   agent_.RefuseOpens(EACCES, "/etc/shadow: Permission denied (policy rule 'logs' in p.yaml:3)");
   const Answer answer = OpenAnswer("/etc/shadow", "r");
   EXPECT_EQ(answer.status, REEVE_ERROR_DENIED);
-  EXPECT_EQ(
-      answer.text,
-      "failed to open file '/etc/shadow' (mode: 'r'): Permission denied (policy rule 'logs' in p.yaml:3)");
+  EXPECT_EQ(answer.text,
+            "failed to open file '/etc/shadow' (mode: 'r'): Permission denied (policy rule 'logs' in p.yaml:3)");
 }
 
 TEST_F(FilePluginTest, RefusalWithoutErrnoSpeaksItsText) {
@@ -241,9 +239,8 @@ TEST_F(FilePluginTest, LargeReadsComeOutWholeWhateverTheSinkGrants) {
 TEST_F(FilePluginTest, PieceSizesAroundTheBufferKeepCountAndEof) {
   const std::string content = RandomBytes(2 * FileReader::kPieceBytes);
   const std::string path = MakeFile("a", content);
-  for (const size_t count :
-       {FileReader::kPieceBytes - 1, FileReader::kPieceBytes, FileReader::kPieceBytes + 1, content.size() - 1,
-        content.size(), content.size() + 1}) {
+  for (const size_t count : {FileReader::kPieceBytes - 1, FileReader::kPieceBytes, FileReader::kPieceBytes + 1,
+                             content.size() - 1, content.size(), content.size() + 1}) {
     const std::string handle = Open(path, "r");
     EXPECT_EQ(Read(handle, static_cast<int64_t>(count)),
               ReadReply(std::string_view(content).substr(0, count), count > content.size()));
@@ -280,9 +277,8 @@ TEST_F(FilePluginTest, CancelledReadStopsAndKeepsThePosition) {
 TEST_F(FilePluginTest, FileWithoutASizeIsReadToTheCount) {
   const std::string handle = Open("/dev/zero", "r");
   const std::string zeros(2 * FileReader::kPieceBytes, '\0');
-  EXPECT_EQ(Read(handle, static_cast<int64_t>(zeros.size())),
-            "{\"buf-b64\": \"" + Encoded(zeros) + "\", \"count\": " + std::to_string(zeros.size()) +
-                ", \"eof\": false}");
+  EXPECT_EQ(Read(handle, static_cast<int64_t>(zeros.size())), "{\"buf-b64\": \"" + Encoded(zeros) + "\", \"count\": " +
+                                                                  std::to_string(zeros.size()) + ", \"eof\": false}");
 }
 
 TEST_F(FilePluginTest, EmptyPipeIsAnErrorAndAFullOneGivesWhatItHas) {
@@ -307,8 +303,8 @@ TEST_F(FilePluginTest, EndOfAFileWithoutASizeIsSeenBehindTheFirstPiece) {
   const std::string content = RandomBytes(FileReader::kPieceBytes + 100);
   ASSERT_THAT(sys::WriteAll(writer.get(), AsBytes(content)), IsOk());
   writer.Reset();
-  EXPECT_EQ(Read(reading, 48 << 20), "{\"buf-b64\": \"" + Encoded(content) + "\", \"count\": " +
-                                         std::to_string(content.size()) + ", \"eof\": true}");
+  EXPECT_EQ(Read(reading, 48 << 20), "{\"buf-b64\": \"" + Encoded(content) +
+                                         "\", \"count\": " + std::to_string(content.size()) + ", \"eof\": true}");
 }
 
 TEST_F(FilePluginTest, ReadOfAWriteOnlyHandleIsAnError) {
@@ -410,8 +406,7 @@ TEST_F(FilePluginTest, FileGrowsToPolicysLimitAndNoFurther) {
   const std::string path = PathOf("a");
   const std::string handle = Open(path, "w");
   EXPECT_EQ(Write(handle, Encoded("12345678")).status, REEVE_OK);
-  EXPECT_EQ(Write(handle, Encoded("9")).text,
-            "failed to write to file: File too large (policy allows 8 bytes)");
+  EXPECT_EQ(Write(handle, Encoded("9")).text, "failed to write to file: File too large (policy allows 8 bytes)");
   Call("seek", handle, R"("offset": 7, "whence": 0)");
   EXPECT_EQ(Write(handle, Encoded("X")).status, REEVE_OK);
   EXPECT_EQ(Call("seek", handle, R"("offset": 0, "whence": 0)").status, REEVE_OK);
@@ -463,8 +458,7 @@ TEST_F(FilePluginTest, OtherWhencesAndPositionsBeforeTheFileAreRefused) {
     EXPECT_EQ(Call("seek", handle, std::string(R"("offset": 0, "whence": )") + code).text,
               std::string("invalid whence code ") + code);
   }
-  EXPECT_EQ(Call("seek", handle, R"("offset": -1, "whence": 0)").text,
-            "failed to seek file: Invalid argument");
+  EXPECT_EQ(Call("seek", handle, R"("offset": -1, "whence": 0)").text, "failed to seek file: Invalid argument");
 }
 
 }  // namespace

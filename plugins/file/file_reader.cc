@@ -43,8 +43,7 @@ std::string Eof(bool is_at_end) {
 
 Status FileReader::Read(int fd, int64_t count, plugin::Reply& reply) {
   if (count < 0 || count > kMaxCount) {
-    return Fail(Code::kInvalidArgument,
-                "value '" + std::to_string(count) + "' is invalid for argument count");
+    return Fail(Code::kInvalidArgument, "value '" + std::to_string(count) + "' is invalid for argument count");
   }
   const off_t position = ::lseek(fd, 0, SEEK_CUR);
   Status answered = Answer(fd, static_cast<uint64_t>(count), reply);
@@ -81,8 +80,7 @@ Status FileReader::Answer(int fd, uint64_t count, plugin::Reply& reply) {
   return {};
 }
 
-Status FileReader::Continue(int fd, uint64_t wanted, Base64Encoder& encoder, Progress& so_far,
-                            plugin::Reply& reply) {
+Status FileReader::Continue(int fd, uint64_t wanted, Base64Encoder& encoder, Progress& so_far, plugin::Reply& reply) {
   while (so_far.bytes < wanted && !so_far.is_at_end && !so_far.is_starved) {
     const Progress piece = REEVE_TRY(FillBuffer(fd, std::min<uint64_t>(wanted - so_far.bytes, kPieceBytes)));
     if (!EncodeBase64To(reply, encoder, Buffered(piece.bytes))) return Unsent();

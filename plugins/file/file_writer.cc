@@ -43,12 +43,11 @@ Status CheckSize(const OpenFile& file, uint64_t count) {
 
 }  // namespace
 
-Result<uint64_t> FileWriter::Write(const OpenFile& file, std::string_view base64,
-                                   std::optional<int64_t> count, const IsCancelled& is_cancelled) {
+Result<uint64_t> FileWriter::Write(const OpenFile& file, std::string_view base64, std::optional<int64_t> count,
+                                   const IsCancelled& is_cancelled) {
   const uint64_t decoded_bytes = REEVE_TRY(DecodedBytes(base64));
   if (count && (*count < 0 || static_cast<uint64_t>(*count) > decoded_bytes)) {
-    return Fail(Code::kInvalidArgument,
-                "value '" + std::to_string(*count) + "' is invalid for argument count");
+    return Fail(Code::kInvalidArgument, "value '" + std::to_string(*count) + "' is invalid for argument count");
   }
   const uint64_t wanted = count ? static_cast<uint64_t>(*count) : decoded_bytes;
   REEVE_TRY(CheckSize(file, wanted));
@@ -68,8 +67,7 @@ Result<uint64_t> FileWriter::DecodedBytes(std::string_view base64) {
   return total;
 }
 
-Status FileWriter::WriteDecoded(int fd, std::string_view base64, uint64_t count,
-                                const IsCancelled& is_cancelled) {
+Status FileWriter::WriteDecoded(int fd, std::string_view base64, uint64_t count, const IsCancelled& is_cancelled) {
   if (base64.empty()) return {};
   if (base64.size() <= kPieceChars) return WriteWhole(fd, only_piece_.first(count));
   for (size_t at = 0; count > 0; at += kPieceChars) {

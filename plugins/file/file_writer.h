@@ -26,8 +26,8 @@ class FileWriter {
   // Writes the first `count` of the decoded bytes, all without one. Returns how many. Fails with qemu-ga's
   // texts, and before anything is written where the arguments are wrong or the file would grow above its
   // limit.
-  [[nodiscard]] Result<uint64_t> Write(const OpenFile& file, std::string_view base64,
-                                       std::optional<int64_t> count, const IsCancelled& is_cancelled);
+  [[nodiscard]] Result<uint64_t> Write(const OpenFile& file, std::string_view base64, std::optional<int64_t> count,
+                                       const IsCancelled& is_cancelled);
 
  private:
   Result<uint64_t> DecodedBytes(std::string_view base64);

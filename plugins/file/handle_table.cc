@@ -14,8 +14,7 @@ std::unexpected<Error> NotFound(int64_t handle) {
 
 Status HandleTable::CheckRoom() const {
   if (files_.size() >= kMaxHandles) {
-    return Fail(Code::kTooLarge,
-                "too many open handles: close one of " + std::to_string(kMaxHandles) + " first");
+    return Fail(Code::kTooLarge, "too many open handles: close one of " + std::to_string(kMaxHandles) + " first");
   }
   if (next_ >= end_) return Fail(Code::kTooLarge, "the handle numbers of this file worker are used up");
   return {};

@@ -29,8 +29,7 @@ TEST(OpenModeTest, KnowsTheFifteenSpellings) {
 }
 
 TEST(OpenModeTest, RefusesEveryOtherMode) {
-  for (const char* mode :
-       {"", "b", "+", "rw", "br", "r++", "rbb", "r+b+", "R", "re", "rx", "wx", "r ", " r", "x"}) {
+  for (const char* mode : {"", "b", "+", "rw", "br", "r++", "rbb", "r+b+", "R", "re", "rx", "wx", "r ", " r", "x"}) {
     EXPECT_FALSE(ParseOpenMode(mode).has_value()) << mode;
   }
   EXPECT_FALSE(ParseOpenMode(std::string_view("r\0", 2)).has_value());

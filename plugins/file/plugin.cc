@@ -13,6 +13,5 @@ const reeve::plugin::Command<FilePlugin> kCommands[] = {
 }  // namespace
 
 REEVE_PLUGIN(FilePlugin,
-             (reeve::plugin::Identity{"org.reeve.file", "0.1.0", "Reeve", "Apache-2.0",
-                                      FilePlugin::kMaxConcurrency}),
+             (reeve::plugin::Identity{"org.reeve.file", "0.1.0", "Reeve", "Apache-2.0", FilePlugin::kMaxConcurrency}),
              kCommands)

@@ -1,3 +1,5 @@
 /* Dies while it is loaded, before any function of it was called. */
-__attribute__((constructor)) static void die(void) { __builtin_trap(); }
+__attribute__((constructor)) static void die(void) {
+  __builtin_trap();
+}
 #include "bad_plugin.h"

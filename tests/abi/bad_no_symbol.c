@@ -1,3 +1,5 @@
 /* An object that is no plugin. */
 int reeve_not_a_plugin(void);
-int reeve_not_a_plugin(void) { return 0; }
+int reeve_not_a_plugin(void) {
+  return 0;
+}

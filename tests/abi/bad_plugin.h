@@ -25,7 +25,10 @@
 #define BAD_VERSION "1.0.0"
 #endif
 #ifndef BAD_COMMANDS
-#define BAD_COMMANDS {sizeof(reeve_command), 0, STR("bad-one")}, {sizeof(reeve_command), 0, STR("bad-two")}
+#define BAD_COMMANDS                            \
+  {sizeof(reeve_command), 0, STR("bad-one")}, { \
+    sizeof(reeve_command), 0, STR("bad-two")    \
+  }
 #endif
 #ifndef BAD_COMMAND_COUNT
 #define BAD_COMMAND_COUNT 2

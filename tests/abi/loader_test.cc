@@ -12,7 +12,9 @@ struct Bad {
   const char* plugin;
   const char* says;  // part of what the worker logs
 };
-std::ostream& operator<<(std::ostream& out, const Bad& bad) { return out << bad.plugin; }
+std::ostream& operator<<(std::ostream& out, const Bad& bad) {
+  return out << bad.plugin;
+}
 
 class BadPluginTest : public testing::TestWithParam<Bad> {};
 
@@ -26,35 +28,34 @@ TEST_P(BadPluginTest, IsRefusedWithAReason) {
   EXPECT_THAT(worker.log(), testing::HasSubstr(GetParam().says));
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Each, BadPluginTest,
-    testing::Values(Bad{"bad_no_symbol", "does not export reeve_plugin_query"},  //
-                    Bad{"does_not_exist", "load "},                              //
-                    Bad{"bad_major", "is of ABI 2.0"},                           //
-                    Bad{"bad_draft", "draft 2"},                                 //
-                    Bad{"bad_min_minor", "needs an agent of ABI 1.99"},          //
-                    Bad{"bad_descriptor_size", "descriptor is too short"},       //
-                    Bad{"bad_null_descriptor", "gave no descriptor"},            //
-                    Bad{"bad_query_fails", "query failed with status -9"},       //
-                    Bad{"bad_id", "id is org.reeve.other"},                      //
-                    Bad{"bad_version", "version is 2.0.0"},                      //
-                    Bad{"bad_null_commands", "no commands"},                     //
-                    Bad{"bad_command_count", "more than 256"},                   //
-                    Bad{"bad_command_size", "none that a command can have"},     //
-                    Bad{"bad_command_sizes", "differ in size"},                  //
-                    Bad{"bad_reserved", "reserved field"},                       //
-                    Bad{"bad_empty_name", "name is empty"},                      //
-                    Bad{"bad_duplicate", "bad-one twice"},                       //
-                    Bad{"bad_names", "lacks the command bad-two"},               //
-                    Bad{"bad_more_names", "does not name"},                      //
-                    Bad{"bad_null_create", "no create"},                         //
-                    Bad{"bad_create_fails", "create failed with status -9"},     //
-                    Bad{"bad_throws", "thrown in create"},                       //
-                    Bad{"bad_no_invoke", "no invoke"},                           //
-                    Bad{"bad_concurrency", "more requests at once"},             //
-                    Bad{"bad_plugin_size", "changed the size"},                  //
-                    Bad{"bad_activate_fails", "activate failed with status -3"}),
-    [](const auto& each) { return each.param.plugin; });
+INSTANTIATE_TEST_SUITE_P(Each, BadPluginTest,
+                         testing::Values(Bad{"bad_no_symbol", "does not export reeve_plugin_query"},  //
+                                         Bad{"does_not_exist", "load "},                              //
+                                         Bad{"bad_major", "is of ABI 2.0"},                           //
+                                         Bad{"bad_draft", "draft 2"},                                 //
+                                         Bad{"bad_min_minor", "needs an agent of ABI 1.99"},          //
+                                         Bad{"bad_descriptor_size", "descriptor is too short"},       //
+                                         Bad{"bad_null_descriptor", "gave no descriptor"},            //
+                                         Bad{"bad_query_fails", "query failed with status -9"},       //
+                                         Bad{"bad_id", "id is org.reeve.other"},                      //
+                                         Bad{"bad_version", "version is 2.0.0"},                      //
+                                         Bad{"bad_null_commands", "no commands"},                     //
+                                         Bad{"bad_command_count", "more than 256"},                   //
+                                         Bad{"bad_command_size", "none that a command can have"},     //
+                                         Bad{"bad_command_sizes", "differ in size"},                  //
+                                         Bad{"bad_reserved", "reserved field"},                       //
+                                         Bad{"bad_empty_name", "name is empty"},                      //
+                                         Bad{"bad_duplicate", "bad-one twice"},                       //
+                                         Bad{"bad_names", "lacks the command bad-two"},               //
+                                         Bad{"bad_more_names", "does not name"},                      //
+                                         Bad{"bad_null_create", "no create"},                         //
+                                         Bad{"bad_create_fails", "create failed with status -9"},     //
+                                         Bad{"bad_throws", "thrown in create"},                       //
+                                         Bad{"bad_no_invoke", "no invoke"},                           //
+                                         Bad{"bad_concurrency", "more requests at once"},             //
+                                         Bad{"bad_plugin_size", "changed the size"},                  //
+                                         Bad{"bad_activate_fails", "activate failed with status -3"}),
+                         [](const auto& each) { return each.param.plugin; });
 
 TEST(BadPluginTest, TheGoodOneServesInTheOrderOfItsManifest) {
   WorkerHarness worker(RecordOfBad("good"));

@@ -15,7 +15,9 @@ using reeve::plugin::Program;
 using reeve::plugin::Refusal;
 using reeve::plugin::Started;
 
-std::string Text(std::string_view text) { return JsonWriter().String(text).text(); }
+std::string Text(std::string_view text) {
+  return JsonWriter().String(text).text();
+}
 
 class Probe : public reeve::plugin::Plugin {
  public:
@@ -116,8 +118,8 @@ class Probe : public reeve::plugin::Plugin {
 };
 
 const reeve::plugin::Command<Probe> kCommands[] = {
-    {"open", &Probe::Open},   {"run", &Probe::Run},     {"signal", &Probe::Signal}, {"later", &Probe::Later},
-    {"never", &Probe::Never}, {"hold", &Probe::Hold},   {"block", &Probe::Block},   {"large", &Probe::Large},
+    {"open", &Probe::Open},     {"run", &Probe::Run},     {"signal", &Probe::Signal}, {"later", &Probe::Later},
+    {"never", &Probe::Never},   {"hold", &Probe::Hold},   {"block", &Probe::Block},   {"large", &Probe::Large},
     {"settle", &Probe::Settle}, {"throw", &Probe::Throw},
 };
 

@@ -122,7 +122,9 @@ TEST_F(ProbeTest, AnAnswerToWhatWasNotAskedEndsTheWorker) {
   EXPECT_NE(*status, 0);
 }
 
-TEST_F(ProbeTest, AnswersFromATimerAndAPost) { EXPECT_EQ(worker_.Call(kLater, "{}").json, "1"); }
+TEST_F(ProbeTest, AnswersFromATimerAndAPost) {
+  EXPECT_EQ(worker_.Call(kLater, "{}").json, "1");
+}
 
 TEST_F(ProbeTest, TellsWhatItHolds) {
   worker_.Call(kHold, R"({"count": 3})");

@@ -30,8 +30,7 @@ class TypeMaker {
       type.element = Byte() % kTypes;
       if (type.kind == TypeSpec::Kind::kEnum) type.enum_values = {Name(), Name()};
       if (type.kind == TypeSpec::Kind::kAlternate) type.alternatives = {Byte() % kTypes, Byte() % kTypes};
-      for (uint32_t i = Byte() % 4; i > 0; --i)
-        type.members.push_back({Name(), Byte() % kTypes, Byte() % 2 == 0});
+      for (uint32_t i = Byte() % 4; i > 0; --i) type.members.push_back({Name(), Byte() % kTypes, Byte() % 2 == 0});
     }
     types[0].kind = TypeSpec::Kind::kObject;
     return types;

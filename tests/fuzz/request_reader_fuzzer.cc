@@ -26,8 +26,7 @@ std::string Line(const Item& item) {
   if (const Request* request = std::get_if<Request>(&item)) {
     CheckWritable(request->arguments);
     if (request->id) CheckWritable(*request->id);
-    return "run " + request->command + json::Write(request->arguments) +
-           (request->id ? json::Write(*request->id) : "");
+    return "run " + request->command + json::Write(request->arguments) + (request->id ? json::Write(*request->id) : "");
   }
   const auto& error = std::get<InputError>(item);
   return error.description + (error.id ? json::Write(*error.id) : "");

@@ -30,10 +30,9 @@ class Play : public Session::Executor {
   }
 
   void Step(uint8_t act, std::string_view text) {
-    static constexpr std::string_view kInputs[] = {
-        "{\"execute\":\"slow\",\"id\":1}\n", "{\"execute\":\"guest-ping\"}",
-        "{\"execute\":\"guest-sync\",\"arguments\":{\"id\":7}}\n",
-        "{\"execute\":\"guest-sync-delimited\",\"arguments\":{\"id\":8}}\n"};
+    static constexpr std::string_view kInputs[] = {"{\"execute\":\"slow\",\"id\":1}\n", "{\"execute\":\"guest-ping\"}",
+                                                   "{\"execute\":\"guest-sync\",\"arguments\":{\"id\":7}}\n",
+                                                   "{\"execute\":\"guest-sync-delimited\",\"arguments\":{\"id\":8}}\n"};
     switch (act % 12) {
       case 0:
       case 1:

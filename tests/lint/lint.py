@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks what the layout promises: who includes whom, what may stand where, and how files are made.
 
-    lint.py includes | rules | files | language | self-test
+    lint.py includes | rules | files | language | format | self-test
 
 Each check prints FILE:LINE: what is wrong, and exits with 1 if there was anything. `self-test` shows each check a
 tree with exactly its mistake and expects it to be seen."""
@@ -159,6 +159,16 @@ def check_language(root):
     return found
 
 
+def check_format(root, here):
+    """What clang-format would change. Its version is part of the answer, so it is named."""
+    style = os.path.join(os.path.dirname(os.path.dirname(here)), '.clang-format')
+    files = [name for name in tracked(root) if name.endswith(SOURCE)]
+    ran = subprocess.run(['clang-format-19', '--dry-run', '-style=file:' + style] + files, cwd=root,
+                         capture_output=True, text=True)
+    return sorted({re.sub(r':\d+: warning: .*', ': clang-format-19 -i would change this', line)
+                   for line in ran.stderr.split('\n') if '-Wclang-format-violations' in line})
+
+
 def self_test(here):
     cases = [
         ('includes', 'policy/x.cc', '#include "agent/core/y.h"\n', 'may not include agent/core/y.h'),
@@ -175,6 +185,7 @@ def self_test(here):
         ('files', 'base/lonely.cc', 'int x;\n', 'first include is its own header'),
         ('files', 'base/x_test.cc', 'int x;  \n', 'blanks at the end'),
         ('language', 'base/x.h', '// the broker\n', 'say warden'),
+        ('format', 'base/x.h', '#pragma once\nint   x;\n', 'would change this'),
     ]
     failed = 0
     for check, name, text, expected in cases:
@@ -207,6 +218,8 @@ def run(check, root, here):
         return check_files(root)
     if check == 'language':
         return check_language(root)
+    if check == 'format':
+        return check_format(root, here)
     sys.exit(__doc__)
 
 

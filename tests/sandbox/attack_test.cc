@@ -127,8 +127,7 @@ TEST(SocketFamilyTest, NoFamilyCanBeOpenedAnywhere) {
   for (const Place place : {Place::kLoadingWorker, Place::kRunningWorker, Place::kCore}) {
     for (int family = 0; family <= attacks::kLastFamily; ++family) {
       SCOPED_TRACE("family " + std::to_string(family) + " place " + std::to_string(static_cast<int>(place)));
-      auto process =
-          ConfinedProcess::Start(ProfileAt(place), OptionsFor(place, "family " + std::to_string(family)));
+      auto process = ConfinedProcess::Start(ProfileAt(place), OptionsFor(place, "family " + std::to_string(family)));
       REEVE_ASSERT_OK(process);
       // No kernel answers so to a type that does not exist: it is the filter's word.
       ExpectRefused(process->Finish(), EAFNOSUPPORT);
@@ -150,8 +149,7 @@ TEST(AttackListTest, HoldsMoreThanSixtyDistinctActs) {
 
 TEST(AttackListTest, KillsAreCheckedAgainstTheKernelsRecords) {
   if (::geteuid() != 0) GTEST_SKIP() << "confining a process needs root";
-  if (!Records().is_listening())
-    GTEST_SKIP() << "this machine shows no audit records: kills are known by SIGSYS only";
+  if (!Records().is_listening()) GTEST_SKIP() << "this machine shows no audit records: kills are known by SIGSYS only";
 }
 
 }  // namespace

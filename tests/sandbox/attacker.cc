@@ -35,8 +35,7 @@ std::vector<uint8_t> ReadPart(uint64_t size, off_t offset) {
 Filters ReadFilters() {
   FilterSizes sizes;
   if (::pread(sandbox::kPolicyFd, &sizes, sizeof sizes, 0) != sizeof sizes) ::_exit(kBroken);
-  return {ReadPart(sizes.load, sizeof sizes),
-          ReadPart(sizes.run, static_cast<off_t>(sizeof sizes + sizes.load))};
+  return {ReadPart(sizes.load, sizeof sizes), ReadPart(sizes.run, static_cast<off_t>(sizeof sizes + sizes.load))};
 }
 
 void Send(const AttackReport& report) {
@@ -89,8 +88,7 @@ AttackReport Act(const std::string& name) {
 
 int Main(const std::string& step, const std::string& act) {
   const Filters filters = ReadFilters();
-  const sandbox::SandboxEntry entry{
-      .locks_memory = false, .load_filter = filters.load, .run_filter = filters.run};
+  const sandbox::SandboxEntry entry{.locks_memory = false, .load_filter = filters.load, .run_filter = filters.run};
   if (!sandbox::EnterLoad(entry)) return kBroken;
   if (step == "run" && !sandbox::EnterRun(entry)) return kBroken;
   Send({kReady, 0, 0});

@@ -20,10 +20,9 @@
   Attack {                                                                                               \
     label, SYS_##call, [] { return ::syscall(SYS_##call __VA_OPT__(, ) __VA_ARGS__); }, Killed(), {}, {} \
   }
-#define TRY_SOFT(label, call, error, ...)                                                                   \
-  Attack {                                                                                                  \
-    label, SYS_##call, [] { return ::syscall(SYS_##call __VA_OPT__(, ) __VA_ARGS__); }, Refused(error), {}, \
-    {}                                                                                                      \
+#define TRY_SOFT(label, call, error, ...)                                                                      \
+  Attack {                                                                                                     \
+    label, SYS_##call, [] { return ::syscall(SYS_##call __VA_OPT__(, ) __VA_ARGS__); }, Refused(error), {}, {} \
   }
 
 namespace reeve::attacks {

@@ -56,8 +56,7 @@ class BypassTest : public testing::Test {
 };
 
 TEST_F(BypassTest, B1_NoRingOpensFilesBehindTheFilter) {
-  for (const char* act : {"io_uring_setup", "io_uring_enter", "io_uring_register"})
-    ExpectKilledInBothSteps(act);
+  for (const char* act : {"io_uring_setup", "io_uring_enter", "io_uring_register"}) ExpectKilledInBothSteps(act);
 }
 
 TEST_F(BypassTest, B2_NoCodeIsWrittenThroughProcSelfMem) {
@@ -69,8 +68,7 @@ TEST_F(BypassTest, B3_ALeakedDirectoryLeadsNowhere) {
   const UniqueFd directory(::open("/usr/share", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   // Reading is allowed by the load filter: this is Landlock's word. Without it the way is open.
   ASSERT_TRUE(UniqueFd(::openat(directory.get(), "../../etc/passwd", O_RDONLY)));
-  ExpectErrno(Try("load", "path through a leaked directory", {{directory.get(), kLeakedDirectoryFd}}),
-              EACCES);
+  ExpectErrno(Try("load", "path through a leaked directory", {{directory.get(), kLeakedDirectoryFd}}), EACCES);
   ExpectErrno(Try("run", "path through a leaked directory", {{directory.get(), kLeakedDirectoryFd}}), EACCES);
 }
 

@@ -114,8 +114,7 @@ TEST_F(ConfineChildTest, AGrantedDirectoryIsReadableAndNoMore) {
   policy::SandboxProfile profile = ShellProfile();
   profile.paths = {{"/usr/share/zoneinfo", PathAccess::kRead}};
   if (::access("/usr/share/zoneinfo/UTC", R_OK) < 0) GTEST_SKIP() << "no zoneinfo on this machine";
-  EXPECT_EQ(Shell(profile, "read -r line < /usr/share/zoneinfo/UTC; case $line in TZif*) echo read;; esac"),
-            "read");
+  EXPECT_EQ(Shell(profile, "read -r line < /usr/share/zoneinfo/UTC; case $line in TZif*) echo read;; esac"), "read");
   EXPECT_EQ(Shell(profile, "test -e /usr/share/doc && echo more; echo end"), "end");
 }
 
@@ -149,8 +148,7 @@ TEST_F(ConfineChildTest, AGrantedPathThatDoesNotExistIsRemarkedAndNotFatal) {
   profile.paths = {{"/nonexistent/path", PathAccess::kRead}};
   const auto process = ConfinedProcess::Start(profile, {});
   REEVE_ASSERT_OK(process);
-  EXPECT_THAT(process->report().remarks,
-              testing::Contains("files: granted path /nonexistent/path does not exist"));
+  EXPECT_THAT(process->report().remarks, testing::Contains("files: granted path /nonexistent/path does not exist"));
 }
 
 TEST_F(ConfineChildTest, TheRecursiveSlaveSeesTheMachinesTreeButLandlockKeepsIt) {
@@ -159,8 +157,7 @@ TEST_F(ConfineChildTest, TheRecursiveSlaveSeesTheMachinesTreeButLandlockKeepsIt)
   profile.mounts = policy::MountView::kRecursiveSlave;
   profile.paths = {{"/etc/os-release", PathAccess::kRead}};
   EXPECT_EQ(Shell(profile, "read -r line < /etc/os-release && echo read"), "read");
-  EXPECT_THAT(Shell(profile, "read -r line < /etc/passwd && echo read"),
-              testing::HasSubstr("Permission denied"));
+  EXPECT_THAT(Shell(profile, "read -r line < /etc/passwd && echo read"), testing::HasSubstr("Permission denied"));
 }
 
 TEST_F(ConfineChildTest, ThePluginStandsAtItsPathInBothKindsOfTree) {
@@ -262,8 +259,7 @@ TEST_F(ConfineChildTest, ADescriptorThatTheWardenForgotDoesNotReachTheChild) {
   options.step = "load";
   const auto process = ConfinedProcess::Start(TestWorker(), options);
   REEVE_ASSERT_OK(process);
-  EXPECT_THAT(CheckProcess(process->pid(), *Expect(TestWorker(), Stage::kLoad, {kControlFd, kPolicyFd})),
-              IsOk());
+  EXPECT_THAT(CheckProcess(process->pid(), *Expect(TestWorker(), Stage::kLoad, {kControlFd, kPolicyFd})), IsOk());
 }
 
 TEST_F(ConfineChildTest, AnInheritedFileIsNoWayOutOfProc) {
@@ -282,9 +278,8 @@ TEST_F(ConfineChildTest, CapabilitiesOfTheProfileSurviveExecAndNoOthers) {
   REEVE_ASSERT_OK(process);
   std::ifstream file("/proc/" + std::to_string(process->pid()) + "/status");
   const std::string status((std::istreambuf_iterator<char>(file)), {});
-  for (const char* line :
-       {"CapInh:\t0000000000000000", "CapPrm:\t0000000002000000", "CapEff:\t0000000002000000",
-        "CapBnd:\t0000000000000000", "CapAmb:\t0000000000000000", "NoNewPrivs:\t1"}) {
+  for (const char* line : {"CapInh:\t0000000000000000", "CapPrm:\t0000000002000000", "CapEff:\t0000000002000000",
+                           "CapBnd:\t0000000000000000", "CapAmb:\t0000000000000000", "NoNewPrivs:\t1"}) {
     EXPECT_THAT(status, testing::HasSubstr(line));
   }
 }
@@ -292,8 +287,7 @@ TEST_F(ConfineChildTest, CapabilitiesOfTheProfileSurviveExecAndNoOthers) {
 TEST_F(ConfineChildTest, RefusesToRunAsRootAndNamesTheStep) {
   policy::SandboxProfile profile = TestWorker();
   profile.uid = 0;
-  EXPECT_THAT(ConfinedProcess::Start(profile, {}),
-              FailsSaying("step 'plan': a confined process cannot be root"));
+  EXPECT_THAT(ConfinedProcess::Start(profile, {}), FailsSaying("step 'plan': a confined process cannot be root"));
 }
 
 TEST_F(ConfineChildTest, RefusesToRunBelowTheDemandedLandlockLevel) {
@@ -305,15 +299,13 @@ TEST_F(ConfineChildTest, RefusesToRunBelowTheDemandedLandlockLevel) {
 TEST_F(ConfineChildTest, RefusesToOutliveAWardenThatIsGone) {
   ConfinedProcess::Options options;
   options.warden_pid = 1;
-  EXPECT_THAT(ConfinedProcess::Start(TestWorker(), options),
-              FailsSaying("step 'parent': the warden is gone"));
+  EXPECT_THAT(ConfinedProcess::Start(TestWorker(), options), FailsSaying("step 'parent': the warden is gone"));
 }
 
 TEST_F(ConfineChildTest, RefusesABinaryThatIsNoProgram) {
   ConfinedProcess::Options options;
   options.binary = "/etc/passwd";
-  EXPECT_THAT(ConfinedProcess::Start(TestWorker(), options),
-              FailsSaying("step 'files': not a 64-bit ELF file"));
+  EXPECT_THAT(ConfinedProcess::Start(TestWorker(), options), FailsSaying("step 'files': not a 64-bit ELF file"));
 }
 
 // Forks a process that starts a confined child and is then killed; tells whether the child died with it.

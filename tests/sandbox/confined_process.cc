@@ -66,8 +66,7 @@ const policy::SandboxProfile& TestCore() {
   return profile;
 }
 
-Result<ConfinedProcess> ConfinedProcess::StartSilent(const policy::SandboxProfile& profile,
-                                                     const Options& options) {
+Result<ConfinedProcess> ConfinedProcess::StartSilent(const policy::SandboxProfile& profile, const Options& options) {
   const UniqueFd binary = REEVE_TRY(sys::Open(BinaryPath(options.binary), O_PATH));
   const UniqueFd filters = REEVE_TRY(FiltersInMemory(profile));
   sys::TwoFds control = REEVE_TRY(sys::SocketPair(SOCK_SEQPACKET));
@@ -78,9 +77,8 @@ Result<ConfinedProcess> ConfinedProcess::StartSilent(const policy::SandboxProfil
   plan.profile = &profile;
   plan.binary_fd = binary.get();
   plan.argv = ArgumentsFor(options);
-  plan.fds = {{output.second.get(), 2},
-              {control.second.get(), sandbox::kControlFd},
-              {filters.get(), sandbox::kPolicyFd}};
+  plan.fds = {
+      {output.second.get(), 2}, {control.second.get(), sandbox::kControlFd}, {filters.get(), sandbox::kPolicyFd}};
   plan.fds.insert(plan.fds.end(), options.extra_fds.begin(), options.extra_fds.end());
   plan.plugin_fd = options.plugin_fd;
   plan.run_directory = options.run_directory;
@@ -101,8 +99,7 @@ Result<ConfinedProcess> ConfinedProcess::StartSilent(const policy::SandboxProfil
   return process;
 }
 
-Result<ConfinedProcess> ConfinedProcess::Start(const policy::SandboxProfile& profile,
-                                               const Options& options) {
+Result<ConfinedProcess> ConfinedProcess::Start(const policy::SandboxProfile& profile, const Options& options) {
   ConfinedProcess process = REEVE_TRY(StartSilent(profile, options));
   REEVE_TRY(process.WaitUntilReady());
   return process;

@@ -23,8 +23,7 @@ UniqueFd ListenToAudit() {
   sockaddr_nl address{};
   address.nl_family = AF_NETLINK;
   address.nl_groups = 1u << (AUDIT_NLGRP_READLOG - 1);
-  if (!socket || ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0)
-    return {};
+  if (!socket || ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) return {};
   return socket;
 }
 

@@ -82,16 +82,14 @@ TEST_F(ProcessCheckTest, RefusesTheMachinesNetworkWhereAPrivateOneWasPlanned) {
   policy::SandboxProfile profile = TestWorker();
   profile.has_host_net = true;
   const ConfinedProcess worker = Idle("load", profile);
-  EXPECT_THAT(CheckProcess(worker.pid(), Planned(Stage::kLoad)),
-              FailsSaying("namespace net is the machine's"));
+  EXPECT_THAT(CheckProcess(worker.pid(), Planned(Stage::kLoad)), FailsSaying("namespace net is the machine's"));
 }
 
 TEST_F(ProcessCheckTest, RefusesAPrivateNetworkWhereTheMachinesWasPlanned) {
   policy::SandboxProfile profile = TestWorker();
   profile.has_host_net = true;
   const ConfinedProcess worker = Idle("load");
-  EXPECT_THAT(CheckProcess(worker.pid(), Planned(Stage::kLoad, profile)),
-              FailsSaying("namespace net is its own"));
+  EXPECT_THAT(CheckProcess(worker.pid(), Planned(Stage::kLoad, profile)), FailsSaying("namespace net is its own"));
 }
 
 TEST_F(ProcessCheckTest, RefusesAProcessThatIsNotConfinedAtAll) {

@@ -67,26 +67,22 @@ class ServiceProgramTest : public testing::Test {
 
 TEST_F(ServiceProgramTest, IsItsUserWithoutAnyCapability) {
   EXPECT_EQ(RunScript(program_, "id -u; id -g; id -G"), "78242\n78242\n78242");
-  EXPECT_EQ(
-      RunScript(program_,
-                "grep -E '^(CapPrm|CapEff|CapBnd|CapAmb|CapInh|NoNewPrivs|Seccomp):' /proc/self/status | "
-                "tr -d '\\t\\n'"),
-      "CapInh:0000000000000000CapPrm:0000000000000000CapEff:0000000000000000CapBnd:0000000000000000"
-      "CapAmb:0000000000000000NoNewPrivs:1Seccomp:2");
+  EXPECT_EQ(RunScript(program_,
+                      "grep -E '^(CapPrm|CapEff|CapBnd|CapAmb|CapInh|NoNewPrivs|Seccomp):' /proc/self/status | "
+                      "tr -d '\\t\\n'"),
+            "CapInh:0000000000000000CapPrm:0000000000000000CapEff:0000000000000000CapBnd:0000000000000000"
+            "CapAmb:0000000000000000NoNewPrivs:1Seccomp:2");
 }
 
 TEST_F(ServiceProgramTest, WritesItsStateDirectoryAndNothingElse) {
   EXPECT_EQ(RunScript(program_, "echo text > " + state_ + "/file && cat " + state_ + "/file"), "text");
-  EXPECT_THAT(RunScript(program_, "echo text > /tmp/reeve-elsewhere"),
-              testing::HasSubstr("Read-only file system"));
-  EXPECT_THAT(RunScript(program_, "echo text > /var/tmp/reeve-elsewhere"),
-              testing::HasSubstr("Read-only file system"));
+  EXPECT_THAT(RunScript(program_, "echo text > /tmp/reeve-elsewhere"), testing::HasSubstr("Read-only file system"));
+  EXPECT_THAT(RunScript(program_, "echo text > /var/tmp/reeve-elsewhere"), testing::HasSubstr("Read-only file system"));
 }
 
 TEST_F(ServiceProgramTest, WritesNothingWithoutAStateDirectory) {
   program_.state_directory.clear();
-  EXPECT_THAT(RunScript(program_, "echo text > " + state_ + "/file"),
-              testing::HasSubstr("Read-only file system"));
+  EXPECT_THAT(RunScript(program_, "echo text > " + state_ + "/file"), testing::HasSubstr("Read-only file system"));
 }
 
 TEST_F(ServiceProgramTest, MakesNoNamespace) {
@@ -123,9 +119,8 @@ TEST(UnconfinedProgramTest, GetsBackWhatTheServiceManagerGave) {
   ::sigemptyset(&blocked);
   ::sigaddset(&blocked, SIGCHLD);
   ::sigprocmask(SIG_BLOCK, &blocked, nullptr);
-  EXPECT_EQ(
-      RunScript(program, "umask; ulimit -n; grep -E '^Sig(Blk|Ign):' /proc/self/status | tr -d '\\t\\n'"),
-      "0022\n" + std::to_string(before.rlim_cur) + "\nSigBlk:0000000000000000SigIgn:0000000000000000");
+  EXPECT_EQ(RunScript(program, "umask; ulimit -n; grep -E '^Sig(Blk|Ign):' /proc/self/status | tr -d '\\t\\n'"),
+            "0022\n" + std::to_string(before.rlim_cur) + "\nSigBlk:0000000000000000SigIgn:0000000000000000");
   ::sigprocmask(SIG_UNBLOCK, &blocked, nullptr);
   ::signal(SIGPIPE, old_handler);
   ::setrlimit(RLIMIT_NOFILE, &before);
@@ -142,8 +137,7 @@ TEST(UnconfinedProgramTest, CarriesNoFilterAndEveryCapability) {
     for (size_t start = 0; start < status.size();) {
       const size_t end = status.find('\n', start);
       const std::string line = status.substr(start, end - start);
-      const bool is_wanted =
-          line.starts_with("Cap") || line.starts_with("NoNewPrivs:") || line.starts_with("Seccomp:");
+      const bool is_wanted = line.starts_with("Cap") || line.starts_with("NoNewPrivs:") || line.starts_with("Seccomp:");
       if (is_wanted) own += (own.empty() ? "" : "\n") + line;
       start = end + 1;
     }

@@ -63,9 +63,7 @@ class FakeAgent {
     uint64_t number = 0;
     UniqueFd status, in, out, err;
 
-    void Say(const UniqueFd& stream, std::string_view text) {
-      (void)!sys::Write(stream.get(), AsBytes(text));
-    }
+    void Say(const UniqueFd& stream, std::string_view text) { (void)!sys::Write(stream.get(), AsBytes(text)); }
     void End(uint32_t kind, int32_t value, uint32_t was_timed_out = 0) {
       const reeve_program_status record{kind, value, was_timed_out, 0};
       (void)!sys::Write(status.get(), BytesOf(record));
@@ -106,8 +104,7 @@ class FakeAgent {
   }
   std::vector<std::string> CommandNames() const {
     std::vector<std::string> names;
-    for (uint32_t i = 0; i < descriptor_->command_count; ++i)
-      names.emplace_back(ViewOf(descriptor_->commands[i].name));
+    for (uint32_t i = 0; i < descriptor_->command_count; ++i) names.emplace_back(ViewOf(descriptor_->commands[i].name));
     return names;
   }
   const reeve_plugin& plugin() const { return plugin_; }
@@ -140,9 +137,7 @@ class FakeAgent {
     sinks_.at(request_id)->is_cancelled = true;
     plugin_.cancel(plugin_.self, request_id);
   }
-  void Settle(uint64_t request_id, bool was_sent) {
-    plugin_.settled(plugin_.self, request_id, was_sent ? 1 : 0);
-  }
+  void Settle(uint64_t request_id, bool was_sent) { plugin_.settled(plugin_.self, request_id, was_sent ? 1 : 0); }
 
   // One turn of the loop, without waiting, after the answers that were held back in AnswerOpens.
   void Turn() {
@@ -157,9 +152,7 @@ class FakeAgent {
   // ---- Files: opened for real, unless the test holds the answers back or refuses.
   void LimitFiles(uint64_t max_file_bytes) { max_file_bytes_ = max_file_bytes; }
   void HoldOpens() { answers_opens_ = false; }
-  void RefuseOpens(int32_t error_number, std::string text) {
-    open_refusal_ = {error_number, std::move(text)};
-  }
+  void RefuseOpens(int32_t error_number, std::string text) { open_refusal_ = {error_number, std::move(text)}; }
   std::vector<OpenRequest>& opens() { return opens_; }
   void AnswerOpens() {
     for (const OpenRequest& request : std::exchange(opens_, {})) {
@@ -175,9 +168,7 @@ class FakeAgent {
   }
 
   // ---- Programs: the last one that was started. Refused when the test says so.
-  void RefusePrograms(int32_t error_number, std::string text) {
-    run_refusal_ = {error_number, std::move(text)};
-  }
+  void RefusePrograms(int32_t error_number, std::string text) { run_refusal_ = {error_number, std::move(text)}; }
   FakeProgram& program() { return *programs_.back(); }
   size_t program_count() const { return programs_.size(); }
   void SetNextPid(uint32_t pid) { next_pid_ = pid; }
@@ -198,10 +189,8 @@ class FakeAgent {
  private:
   struct Sink {
     Sink(FakeAgent* agent, uint64_t request_id) : owner(agent), id(request_id) {
-      abi = {sizeof abi,         0,
-             &Sink::Write,       &Sink::Reserve,
-             &Sink::Commit,      &Sink::Finish,
-             &Sink::WantSettled, &Sink::IsCancelled};
+      abi = {sizeof abi,        0, &Sink::Write, &Sink::Reserve, &Sink::Commit, &Sink::Finish, &Sink::WantSettled,
+             &Sink::IsCancelled};
     }
     static Sink& Of(reeve_sink* sink) { return *reinterpret_cast<Sink*>(sink); }
     static int32_t Write(reeve_sink* raw, const void* bytes, uint64_t count) {
@@ -265,8 +254,7 @@ class FakeAgent {
     return static_cast<uint32_t>(found - names.begin());
   }
   static int OpenFlags(const OpenRequest& request) {
-    const bool reads = (request.access & REEVE_ACCESS_READ) != 0,
-               writes = (request.access & REEVE_ACCESS_WRITE) != 0;
+    const bool reads = (request.access & REEVE_ACCESS_READ) != 0, writes = (request.access & REEVE_ACCESS_WRITE) != 0;
     int flags = (reads && writes ? O_RDWR : writes ? O_WRONLY : O_RDONLY) | O_NONBLOCK | O_CLOEXEC | O_NOCTTY;
     if (request.access & REEVE_ACCESS_CREATE) flags |= O_CREAT;
     if (request.flags & REEVE_OPEN_TRUNCATE) flags |= O_TRUNC;
@@ -285,15 +273,15 @@ class FakeAgent {
   static void LogLine(const reeve_agent*, uint32_t, reeve_str text) {
     if (self_ != nullptr) self_->log_.emplace_back(ViewOf(text));
   }
-  static int32_t AskToOpen(const reeve_agent*, uint64_t request_id, reeve_str path, uint32_t access,
-                           uint32_t flags, reeve_on_opened on_opened, void* context) {
+  static int32_t AskToOpen(const reeve_agent*, uint64_t request_id, reeve_str path, uint32_t access, uint32_t flags,
+                           reeve_on_opened on_opened, void* context) {
     self_->opens_.push_back({request_id, std::string(ViewOf(path)), access, flags, on_opened, context});
     return REEVE_OK;
   }
 
   // The answer comes in the next turn, never before this returns.
-  static int32_t AskToRun(const reeve_agent*, uint64_t, const reeve_program* asked,
-                          reeve_on_started on_started, void* context) {
+  static int32_t AskToRun(const reeve_agent*, uint64_t, const reeve_program* asked, reeve_on_started on_started,
+                          void* context) {
     if (self_->run_refusal_) {
       self_->loop_.After(std::chrono::nanoseconds(0), [on_started, context] {
         on_started(context, nullptr, self_->run_refusal_->first, StrOf(self_->run_refusal_->second));
@@ -301,8 +289,7 @@ class FakeAgent {
       return REEVE_OK;
     }
     auto program = std::make_unique<FakeProgram>();
-    for (uint64_t i = 0; i < asked->argument_count; ++i)
-      program->arguments.emplace_back(ViewOf(asked->arguments[i]));
+    for (uint64_t i = 0; i < asked->argument_count; ++i) program->arguments.emplace_back(ViewOf(asked->arguments[i]));
     if (asked->has_environment != 0) {
       program->environment.emplace();
       for (uint64_t i = 0; i < asked->environment_count; ++i) {
@@ -333,14 +320,13 @@ class FakeAgent {
     reading = std::move(pipe.first);
     writing = pipe.second.Release();
   }
-  static int32_t AskToSignal(const reeve_agent*, uint64_t, uint64_t program, int32_t signal_number,
-                             reeve_on_signalled, void*) {
+  static int32_t AskToSignal(const reeve_agent*, uint64_t, uint64_t program, int32_t signal_number, reeve_on_signalled,
+                             void*) {
     self_->signals_.emplace_back(program, signal_number);
     return REEVE_OK;
   }
 
-  static int32_t Watch(const reeve_agent*, int32_t fd, uint32_t events, reeve_on_ready on_ready,
-                       void* context) {
+  static int32_t Watch(const reeve_agent*, int32_t fd, uint32_t events, reeve_on_ready on_ready, void* context) {
     const Status watched =
         self_->loop_.Watch(fd, events, [on_ready, context](uint32_t ready) { on_ready(context, ready); });
     EXPECT_TRUE(watched.has_value());

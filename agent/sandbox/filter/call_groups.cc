@@ -48,11 +48,11 @@ constexpr ArgumentTest With(uint8_t index, uint32_t bits) {
 }
 
 // glibc's pthread_create, exactly; anything less would be another process.
-constexpr uint32_t kThreadFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_SIGHAND |
-                                  CLONE_THREAD | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
+constexpr uint32_t kThreadFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_SIGHAND | CLONE_THREAD |
+                                  CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
 constexpr uint32_t kFutexModifiers = FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME;
-constexpr uint32_t kPlainMapFlags = MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_ANONYMOUS | MAP_NORESERVE |
-                                    MAP_STACK | MAP_POPULATE | MAP_DENYWRITE;
+constexpr uint32_t kPlainMapFlags =
+    MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK | MAP_POPULATE | MAP_DENYWRITE;
 constexpr uint32_t kReadFlags = O_CLOEXEC | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_NOATIME;
 // Not O_TRUNC: below Landlock level 3 nothing else would refuse to empty a file by name (bypass B5).
 constexpr uint32_t kWriteFlags = kReadFlags | O_ACCMODE | O_CREAT | O_EXCL | O_APPEND;
@@ -102,8 +102,7 @@ std::vector<CallRule> ProcessAndTime() {
 
 // openat for writing, where only reading is allowed. Disjoint from kReadFlags.
 std::vector<CallRule> RefuseWriting() {
-  return {CALL_REFUSE(openat, EACCES, {2, O_ACCMODE, O_WRONLY}),
-          CALL_REFUSE(openat, EACCES, {2, O_ACCMODE, O_RDWR})};
+  return {CALL_REFUSE(openat, EACCES, {2, O_ACCMODE, O_WRONLY}), CALL_REFUSE(openat, EACCES, {2, O_ACCMODE, O_RDWR})};
 }
 
 std::vector<CallRule> Join(std::vector<CallRule> first, const std::vector<CallRule>& second) {
@@ -136,8 +135,8 @@ std::vector<CallRule> MapPrivate() {
 }
 
 std::vector<CallRule> MapShared() {
-  return {CALL_ALLOW(mmap, Within(2, PROT_READ | PROT_WRITE), Within(3, kPlainMapFlags | MAP_SHARED),
-                     With(3, MAP_SHARED))};
+  return {
+      CALL_ALLOW(mmap, Within(2, PROT_READ | PROT_WRITE), Within(3, kPlainMapFlags | MAP_SHARED), With(3, MAP_SHARED))};
 }
 
 std::vector<CallRule> MapCode() {
@@ -158,14 +157,12 @@ std::vector<CallRule> OpenAnyway() {
 }
 
 std::vector<CallRule> OpenDirectories() {
-  return Join({CALL_ALLOW(openat, Within(2, O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK))},
-              RefuseWriting());
+  return Join({CALL_ALLOW(openat, Within(2, O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK))}, RefuseWriting());
 }
 
 // glibc 2.36 says fstat(fd) as newfstatat(fd, "", AT_EMPTY_PATH).
 std::vector<CallRule> LookAtDescriptors() {
-  return {CALL_ALLOW(newfstatat, Is(3, AT_EMPTY_PATH)),
-          CALL_REFUSE(newfstatat, EACCES, Without(3, AT_EMPTY_PATH))};
+  return {CALL_ALLOW(newfstatat, Is(3, AT_EMPTY_PATH)), CALL_REFUSE(newfstatat, EACCES, Without(3, AT_EMPTY_PATH))};
 }
 
 std::vector<CallRule> LookAtPaths() {
@@ -208,8 +205,8 @@ std::vector<CallRule> AcceptConnections() {
 }
 
 std::vector<CallRule> ServeConnections() {
-  return Join(AcceptConnections(), {CALL_ALLOW(getsockopt, Is(1, SOL_SOCKET), Is(2, SO_ERROR)),
-                                    CALL_ALLOW(getpeername), CALL_ALLOW(shutdown), CALL_ALLOW(signalfd4)});
+  return Join(AcceptConnections(), {CALL_ALLOW(getsockopt, Is(1, SOL_SOCKET), Is(2, SO_ERROR)), CALL_ALLOW(getpeername),
+                                    CALL_ALLOW(shutdown), CALL_ALLOW(signalfd4)});
 }
 
 std::vector<CallRule> FlushFiles() {
@@ -217,8 +214,7 @@ std::vector<CallRule> FlushFiles() {
 }
 
 std::vector<CallRule> FreezeFileSystems() {
-  return {CALL_ALLOW(ioctl, Is(1, FIFREEZE)), CALL_ALLOW(ioctl, Is(1, FITHAW)),
-          CALL_ALLOW(ioctl, Is(1, FITRIM))};
+  return {CALL_ALLOW(ioctl, Is(1, FIFREEZE)), CALL_ALLOW(ioctl, Is(1, FITHAW)), CALL_ALLOW(ioctl, Is(1, FITRIM))};
 }
 
 std::vector<CallRule> ClockSettime() {

@@ -17,7 +17,7 @@ std::vector<CallRule> MapCode();     // a file's code, read-only: what dlopen ne
 
 std::vector<CallRule> OpenNothing();
 std::vector<CallRule> OpenReadOnly();
-std::vector<CallRule> OpenAnyway();  // also for writing; which files is Landlock's and the mounts' business
+std::vector<CallRule> OpenAnyway();       // also for writing; which files is Landlock's and the mounts' business
 std::vector<CallRule> OpenDirectories();  // fsfreeze
 
 std::vector<CallRule> LookAtDescriptors();  // fstat, as glibc says it

@@ -36,8 +36,7 @@ Status Checked(int result, const std::string& tried) {
 }
 
 Status SetAttributes(scmp_filter_ctx context) {
-  REEVE_TRY(
-      Checked(seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS), "set ACT_BADARCH"));
+  REEVE_TRY(Checked(seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS), "set ACT_BADARCH"));
   // A binary tree over the call numbers; linear filters cost with every rule.
   return Checked(seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2), "set CTL_OPTIMIZE");
 }
@@ -46,8 +45,7 @@ Status SetAttributes(scmp_filter_ctx context) {
 // numbers.
 Status CheckName(const CallRule& rule) {
   const int number = seccomp_syscall_resolve_name(rule.name);
-  if (number < 0)
-    return Fail(Code::kUnsupported, "the filter library does not know " + std::string(rule.name));
+  if (number < 0) return Fail(Code::kUnsupported, "the filter library does not know " + std::string(rule.name));
   if (number != rule.number) return Fail(Code::kInvalidArgument, std::string(rule.name) + " has two numbers");
   return {};
 }

@@ -116,8 +116,7 @@ std::vector<sock_filter> Instructions(Bytes program) {
 // Compares one program with one table.
 class Prover {
  public:
-  Prover(std::vector<sock_filter> program, const FilterTable& table)
-      : program_(std::move(program)), table_(table) {}
+  Prover(std::vector<sock_filter> program, const FilterTable& table) : program_(std::move(program)), table_(table) {}
 
   Status Prove(int number, uint32_t vectors) {
     std::vector<CallRule> rules;
@@ -125,15 +124,14 @@ class Prover {
       if (rule.number == number) rules.push_back(rule);
     }
     const FilterTable one{table_.otherwise, rules};
-    const bool is_tested =
-        std::any_of(rules.begin(), rules.end(), [](const CallRule& r) { return !r.tests.empty(); });
+    const bool is_tested = std::any_of(rules.begin(), rules.end(), [](const CallRule& r) { return !r.tests.empty(); });
     for (uint32_t i = 0; i < (is_tested ? vectors : kVectorsPerPlainCall); ++i) {
       const Arguments arguments = Draw(rules);
       REEVE_TRY(Compare(AUDIT_ARCH_X86_64, static_cast<uint32_t>(number), arguments,
                         ReturnFor(Judge(one, number, arguments))));
       if (i >= kVectorsPerPlainCall) continue;
-      REEVE_TRY(Compare(AUDIT_ARCH_X86_64, static_cast<uint32_t>(number) | kX32Bit, arguments,
-                        SECCOMP_RET_KILL_PROCESS));
+      REEVE_TRY(
+          Compare(AUDIT_ARCH_X86_64, static_cast<uint32_t>(number) | kX32Bit, arguments, SECCOMP_RET_KILL_PROCESS));
       for (const uint32_t foreign : kForeign) {
         REEVE_TRY(Compare(foreign, static_cast<uint32_t>(number), arguments, SECCOMP_RET_KILL_PROCESS));
       }
@@ -152,14 +150,12 @@ class Prover {
     const uint32_t is = Execute(program_, call);
     ++compared_;
     if (is == planned) return {};
-    return Fail(Code::kInvalidArgument, Describe(architecture, number, arguments) + " is judged " +
-                                            std::to_string(is) + " by the filter and " +
-                                            std::to_string(planned) + " by its table");
+    return Fail(Code::kInvalidArgument, Describe(architecture, number, arguments) + " is judged " + std::to_string(is) +
+                                            " by the filter and " + std::to_string(planned) + " by its table");
   }
 
   static std::string Describe(uint32_t architecture, uint32_t number, const Arguments& arguments) {
-    std::string text =
-        "call " + std::to_string(number) + " of architecture " + std::to_string(architecture) + " with";
+    std::string text = "call " + std::to_string(number) + " of architecture " + std::to_string(architecture) + " with";
     for (const uint64_t argument : arguments) text += " " + std::to_string(argument);
     return text;
   }
@@ -218,8 +214,7 @@ Result<uint32_t> RunProgram(Bytes program, const seccomp_data& call) {
 
 Result<Proof> ProveFilter(Bytes program, const FilterTable& table, uint32_t vectors_per_tested_call) {
   Prover prover(REEVE_TRY(Checked(program)), table);
-  for (int number = 0; number <= kLastNumber; ++number)
-    REEVE_TRY(prover.Prove(number, vectors_per_tested_call));
+  for (int number = 0; number <= kLastNumber; ++number) REEVE_TRY(prover.Prove(number, vectors_per_tested_call));
   return Proof{prover.compared()};
 }
 

@@ -80,8 +80,7 @@ TEST(FilterEvaluateTest, FindsEveryComparedValueThatIsOff) {
     mutant[at].k ^= 1;
     // x32's own number -1 is killed on both ways of that jump.
     if (good[at].k == 0xffffffff) continue;
-    EXPECT_FALSE(ProveFilter(AsProgram(mutant), worker.table, kVectorsPerTestedCall))
-        << "comparison at " << at;
+    EXPECT_FALSE(ProveFilter(AsProgram(mutant), worker.table, kVectorsPerTestedCall)) << "comparison at " << at;
   }
 }
 
@@ -99,9 +98,9 @@ TEST(FilterEvaluateTest, FindsAMaskThatIsTooNarrow) {
 
 TEST(FilterEvaluateTest, FindsAMissingArchitectureCheck) {
   const FilterTable table{{Verdict::kKill, 0}, {{"read", SYS_read, {}, {Verdict::kAllow, 0}}}};
-  const std::vector<uint8_t> program = AsProgram(
-      {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_read, 0, 1),
-       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS)});
+  const std::vector<uint8_t> program =
+      AsProgram({BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_read, 0, 1),
+                 BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS)});
   EXPECT_FALSE(ProveFilter(program, table, kVectorsPerTestedCall));
 }
 
@@ -123,8 +122,7 @@ TEST(FilterEvaluateTest, RefusesAJumpOutOfTheProgram) {
 }
 
 TEST(FilterEvaluateTest, RefusesAReadOutsideTheCall) {
-  EXPECT_FALSE(
-      RunProgram(AsProgram({BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 64), BPF_STMT(BPF_RET | BPF_K, 0)}), Call(0)));
+  EXPECT_FALSE(RunProgram(AsProgram({BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 64), BPF_STMT(BPF_RET | BPF_K, 0)}), Call(0)));
 }
 
 TEST(FilterEvaluateTest, RefusesBytesThatAreNoProgram) {

@@ -17,9 +17,8 @@ bool Has(const policy::SandboxProfile& profile, Promise promise) {
 }
 
 bool OpensForWriting(const policy::SandboxProfile& profile) {
-  return std::any_of(profile.paths.begin(), profile.paths.end(), [](const policy::PathGrant& grant) {
-    return grant.access == policy::PathAccess::kReadWrite;
-  });
+  return std::any_of(profile.paths.begin(), profile.paths.end(),
+                     [](const policy::PathGrant& grant) { return grant.access == policy::PathAccess::kReadWrite; });
 }
 
 // The one call of the never-list that a compiled-in promise may bring back (decision R7), and only for this
@@ -30,8 +29,7 @@ bool IsCompiledInException(const CallRule& rule) {
 
 bool IsNeverListed(const char* name) {
   const auto never = NeverList();
-  return std::any_of(never.begin(), never.end(),
-                     [&](const char* other) { return std::strcmp(name, other) == 0; });
+  return std::any_of(never.begin(), never.end(), [&](const char* other) { return std::strcmp(name, other) == 0; });
 }
 
 bool HasSameCall(const CallRule& a, const CallRule& b) {
@@ -125,8 +123,7 @@ Status CheckTable(const FilterTable& table) {
     const std::string name = rule.name;
     for (const ArgumentTest& test : rule.tests) {
       if (test.index >= 6) return Fail(Code::kInvalidArgument, name + ": a seventh argument");
-      if ((test.value & ~test.mask) != 0)
-        return Fail(Code::kInvalidArgument, name + ": a test that can never hold");
+      if ((test.value & ~test.mask) != 0) return Fail(Code::kInvalidArgument, name + ": a test that can never hold");
     }
     const bool is_allowed = rule.action.verdict == Verdict::kAllow;
     if (is_allowed && IsNeverListed(rule.name) && !IsCompiledInException(rule)) {

@@ -53,8 +53,7 @@ void ForEveryTable(Do&& act) {
       for (unsigned promise = 0; promise < 7; ++promise) {
         if ((bits >> promise & 1) != 0) profile.promises.push_back(static_cast<Promise>(promise));
       }
-      for (const FilterStage stage : {FilterStage::kLoad, FilterStage::kRun})
-        act(TableFor(profile, stage), profile);
+      for (const FilterStage stage : {FilterStage::kLoad, FilterStage::kRun}) act(TableFor(profile, stage), profile);
     }
   }
 }
@@ -65,8 +64,7 @@ TEST(FilterTableTest, AWorkersBaseAllowsAtMostFiftyCallsAndTestsTenOfThem) {
     if (rule.action == kAllowed) is_tested[rule.name] = is_tested[rule.name] || !rule.tests.empty();
   }
   EXPECT_LE(is_tested.size(), 50u);
-  const auto tested =
-      std::count_if(is_tested.begin(), is_tested.end(), [](const auto& call) { return call.second; });
+  const auto tested = std::count_if(is_tested.begin(), is_tested.end(), [](const auto& call) { return call.second; });
   EXPECT_GE(tested, 10);
 }
 
@@ -110,8 +108,7 @@ TEST(FilterTableTest, RefusesTheClockExceptionForAnyOtherClock) {
 }
 
 TEST(FilterTableTest, RefusesOverlappingRulesWithDifferentActions) {
-  const FilterTable table{
-      kKilled, {{"read", SYS_read, {}, kAllowed}, {"read", SYS_read, {{0, 1, 1}}, Refused(EPERM)}}};
+  const FilterTable table{kKilled, {{"read", SYS_read, {}, kAllowed}, {"read", SYS_read, {{0, 1, 1}}, Refused(EPERM)}}};
   EXPECT_THAT(CheckTable(table), FailsSaying("overlap"));
 }
 
@@ -174,8 +171,7 @@ TEST(FilterTableTest, NetlinkRouteIsTheOnlySocketThatAPromiseMakes) {
 
 TEST(FilterTableTest, FreezeOpensDirectoriesAndKnowsThreeIoctls) {
   const FilterTable table = Worker({Promise::kFreeze});
-  EXPECT_EQ(Ask(table, SYS_openat, {0, 0, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK}),
-            kAllowed);
+  EXPECT_EQ(Ask(table, SYS_openat, {0, 0, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK}), kAllowed);
   EXPECT_EQ(Ask(table, SYS_openat, {0, 0, O_WRONLY}), Refused(EACCES));
   EXPECT_EQ(Ask(table, SYS_openat, {0, 0, O_PATH}), kKilled);
   EXPECT_EQ(Ask(table, SYS_ioctl, {3, FIFREEZE}), kAllowed);

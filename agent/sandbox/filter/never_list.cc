@@ -54,8 +54,8 @@ std::vector<CallRule> DangerousCalls() {
 // clone3 keeps its flags in memory, where no filter can look: ENOSYS makes the C library use clone.
 std::vector<CallRule> NewNamespaces() {
   std::vector<CallRule> rules{CallRule{"clone3", SYS_clone3, {}, {Verdict::kRefuse, ENOSYS}}};
-  for (const uint32_t flag : {CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER,
-                              CLONE_NEWPID, CLONE_NEWNET}) {
+  for (const uint32_t flag :
+       {CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET}) {
     rules.push_back({"clone", SYS_clone, {{0, flag, flag}}, {Verdict::kRefuse, EPERM}});
   }
   return rules;

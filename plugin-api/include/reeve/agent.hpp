@@ -18,8 +18,12 @@
 
 namespace reeve::plugin {
 
-inline std::string_view ViewOf(reeve_str text) { return text.n == 0 ? std::string_view() : std::string_view(text.p, text.n); }
-inline reeve_str StrOf(std::string_view text) { return {text.data(), text.size()}; }
+inline std::string_view ViewOf(reeve_str text) {
+  return text.n == 0 ? std::string_view() : std::string_view(text.p, text.n);
+}
+inline reeve_str StrOf(std::string_view text) {
+  return {text.data(), text.size()};
+}
 
 // Why the agent did not do what it was asked.
 struct Refusal {
@@ -28,16 +32,16 @@ struct Refusal {
 };
 
 struct Opened {
-  int fd = -1;  // yours; -1: `refusal` says why
+  int fd = -1;                  // yours; -1: `refusal` says why
   uint64_t max_file_bytes = 0;  // the size that policy lets the file grow to; 0: no limit
   Refusal refusal;
 };
 
 struct Program {
-  std::vector<std::string> arguments;                      // the program first
-  std::optional<std::vector<std::string>> environment;     // NAME=value; absent: what the rule says
-  uint32_t streams = 0;                                    // REEVE_STREAM_*
-  uint32_t stdin_bytes = 0;                                // how much will be written to stdin
+  std::vector<std::string> arguments;                   // the program first
+  std::optional<std::vector<std::string>> environment;  // NAME=value; absent: what the rule says
+  uint32_t streams = 0;                                 // REEVE_STREAM_*
+  uint32_t stdin_bytes = 0;                             // how much will be written to stdin
 };
 
 struct Started {
@@ -94,9 +98,8 @@ class Agent {
     raw.environment_count = environment.size();
     raw.has_environment = program.environment ? 1 : 0;
     raw.stdin_bytes = program.stdin_bytes;
-    return Lend(std::move(on_started), [&](void* context) {
-      return run_->run(agent_, request_id, &raw, &Agent::HandleStarted, context);
-    });
+    return Lend(std::move(on_started),
+                [&](void* context) { return run_->run(agent_, request_id, &raw, &Agent::HandleStarted, context); });
   }
   // `request_id` 0: for the plugin's own reasons. `on_signalled` may be empty.
   int32_t Signal(uint64_t request_id, uint64_t program, int32_t signal_number, OnSignalled on_signalled = {}) {

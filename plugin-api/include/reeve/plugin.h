@@ -36,7 +36,7 @@ extern "C" {
 
 #define REEVE_EXPORT __attribute__((visibility("default")))
 
-/* ---- Status: 0, or one of these. The number chooses the error class that the host sees ---------------------------- */
+/* Status: 0, or one of these. The number chooses the error class that the host sees */
 
 #define REEVE_OK 0
 /* Class GenericError, with the text that goes with it: */
@@ -65,7 +65,7 @@ typedef struct reeve_str {
   uint64_t n;
 } reeve_str;
 
-/* ---- What the agent gives ------------------------------------------------------------------------------------------ */
+/* What the agent gives */
 
 typedef struct reeve_agent reeve_agent;
 
@@ -130,7 +130,7 @@ struct reeve_sink {
   uint32_t (*is_cancelled)(const reeve_sink *sink);
 };
 
-/* ---- What the plugin gives ----------------------------------------------------------------------------------------- */
+/* What the plugin gives */
 
 /* One command: its name only. Arguments, flags and deadline stand in the manifest and nowhere else. The names must be
  * those of the manifest, in any order. The agent steps through the array by commands[0].struct_size. */
@@ -191,7 +191,7 @@ typedef struct reeve_descriptor {
  * gives NULL until `create`. Returns REEVE_OK and sets `*descriptor`, or an error when this agent will not do. */
 REEVE_EXPORT int32_t reeve_plugin_query(const reeve_agent *agent, const reeve_descriptor **descriptor);
 
-/* ---- reeve.agent.files/1: open a path, by the agent's rights and under its policy --------------------------------- */
+/* reeve.agent.files/1: open a path, by the agent's rights and under its policy */
 
 #define REEVE_AGENT_FILES "reeve.agent.files/1"
 
@@ -203,14 +203,13 @@ REEVE_EXPORT int32_t reeve_plugin_query(const reeve_agent *agent, const reeve_de
 
 typedef struct reeve_opened {
   uint32_t struct_size;
-  int32_t fd; /* non-blocking, close-on-exec, and yours */
+  int32_t fd;              /* non-blocking, close-on-exec, and yours */
   uint64_t max_file_bytes; /* the size that policy lets the file grow to; 0: no limit. The plugin sees to it. */
 } reeve_opened;
 
 /* [main] The answer, once. `opened` is lent, NULL when it was not opened: then an errno or 0, and a text (lent):
  * "/etc/shadow: Permission denied (policy rule ...)". Answers come within 5 s, also from a dead mount. */
-typedef void (*reeve_on_opened)(void *context, const reeve_opened *opened, int32_t error_number,
-                                reeve_str error_text);
+typedef void (*reeve_on_opened)(void *context, const reeve_opened *opened, int32_t error_number, reeve_str error_text);
 
 typedef struct reeve_agent_files {
   uint32_t struct_size;
@@ -222,7 +221,7 @@ typedef struct reeve_agent_files {
                   reeve_on_opened on_opened, void *context);
 } reeve_agent_files;
 
-/* ---- reeve.agent.run/1: run a program, by the agent's rights and under its policy ---------------------------------- */
+/* reeve.agent.run/1: run a program, by the agent's rights and under its policy */
 
 #define REEVE_AGENT_RUN "reeve.agent.run/1"
 
@@ -234,9 +233,9 @@ typedef struct reeve_agent_files {
 
 typedef struct reeve_program {
   uint32_t struct_size;
-  uint32_t streams;            /* REEVE_STREAM_* */
-  const reeve_str *arguments;  /* argv, the program first */
-  uint64_t argument_count;     /* at least 1 */
+  uint32_t streams;             /* REEVE_STREAM_* */
+  const reeve_str *arguments;   /* argv, the program first */
+  uint64_t argument_count;      /* at least 1 */
   const reeve_str *environment; /* NAME=value */
   uint64_t environment_count;
   uint32_t has_environment; /* 1: `environment` is given, be it empty; 0: what the rule says */
@@ -284,7 +283,7 @@ typedef struct reeve_agent_run {
                     reeve_on_signalled on_signalled, void *context);
 } reeve_agent_run;
 
-/* ---- reeve.agent.loop/1: work between requests ---------------------------------------------------------------------- */
+/* reeve.agent.loop/1: work between requests */
 
 #define REEVE_AGENT_LOOP "reeve.agent.loop/1"
 
@@ -310,7 +309,7 @@ typedef struct reeve_agent_loop {
   int32_t (*post)(const reeve_agent *agent, reeve_on_time call, void *context);
 } reeve_agent_loop;
 
-/* ---- reeve.agent.state/1: what the plugin holds between requests ---------------------------------------------------- */
+/* reeve.agent.state/1: what the plugin holds between requests */
 
 #define REEVE_AGENT_STATE "reeve.agent.state/1"
 
@@ -325,7 +324,7 @@ typedef struct reeve_agent_state {
   int32_t (*handle_block)(const reeve_agent *agent, uint64_t *first, uint64_t *count);
 } reeve_agent_state;
 
-/* ---- reeve.agent.fds/1: inherited descriptors ----------------------------------------------------------------------- */
+/* reeve.agent.fds/1: inherited descriptors */
 
 #define REEVE_AGENT_FDS "reeve.agent.fds/1"
 

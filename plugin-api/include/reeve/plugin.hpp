@@ -147,9 +147,10 @@ class Entry {
   static const reeve_descriptor* Descriptor() {
     static const auto commands = Names();
     static const reeve_descriptor descriptor = {
-        sizeof(reeve_descriptor), REEVE_ABI_MAJOR, REEVE_ABI_MINOR, REEVE_ABI_DRAFT, /*min_agent_minor=*/0, kRowCount,
-        StrOf(kIdentity.id), StrOf(kIdentity.version), StrOf(kIdentity.vendor), StrOf(kIdentity.licence),
-        commands.data(), &Entry::Create};
+        sizeof(reeve_descriptor), REEVE_ABI_MAJOR,          REEVE_ABI_MINOR,
+        REEVE_ABI_DRAFT,          /*min_agent_minor=*/0,    kRowCount,
+        StrOf(kIdentity.id),      StrOf(kIdentity.version), StrOf(kIdentity.vendor),
+        StrOf(kIdentity.licence), commands.data(),          &Entry::Create};
     return &descriptor;
   }
 
@@ -240,11 +241,11 @@ class Entry {
 }  // namespace reeve::plugin
 
 // Once, in the file with the table, outside any namespace. IDENTITY stands in parentheses.
-#define REEVE_PLUGIN(CLASS, IDENTITY, TABLE)                                                              \
+#define REEVE_PLUGIN(CLASS, IDENTITY, TABLE)                                                             \
   static constexpr ::reeve::plugin::Identity kReevePluginIdentity IDENTITY;                              \
   extern "C" REEVE_EXPORT int32_t reeve_plugin_query(const reeve_agent*, const reeve_descriptor** out) { \
-    *out = ::reeve::plugin::Entry<CLASS, kReevePluginIdentity, TABLE>::Descriptor();                      \
-    return REEVE_OK;                                                                                      \
+    *out = ::reeve::plugin::Entry<CLASS, kReevePluginIdentity, TABLE>::Descriptor();                     \
+    return REEVE_OK;                                                                                     \
   }
 
 #endif  // REEVE_PLUGIN_HPP

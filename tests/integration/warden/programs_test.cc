@@ -22,8 +22,8 @@ namespace reeve::warden {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::HasSubstr;
 using std::chrono::milliseconds;
+using testing::HasSubstr;
 
 constexpr uint32_t kOwner = 1;
 // What no test takes on a machine that works at all.
@@ -225,7 +225,7 @@ TEST_F(ProgramsTest, AFileWithoutInterpreterIsTheShells) {
 
 TEST_F(ProgramsTest, ANamedProgramMustBeTheFileThatThePolicySaw) {
   const std::string path = Write("tool", "#!/bin/sh\necho $0\n", 0755);
-  struct stat status {};
+  struct stat status{};
   ASSERT_EQ(::stat(path.c_str(), &status), 0);
   PermittedProgram program = Any({path});
   program.rule.run = path;
@@ -251,7 +251,7 @@ TEST_F(ProgramsTest, ANamedProgramMustBeTheFileThatThePolicySaw) {
 TEST_F(ProgramsTest, WhatWasCheckedIsRunWhereverTheRulesLinkLeadsNow) {
   const std::string path = Write("tool", "#!/bin/sh\necho checked\n", 0755);
   const std::string other = Write("other", "#!/bin/sh\necho other\n", 0755);
-  struct stat status {};
+  struct stat status{};
   ASSERT_EQ(::stat(path.c_str(), &status), 0);
   const std::string link = (top_ / "link").string();
   fs::create_symlink(other, link);
@@ -358,7 +358,8 @@ TEST_F(ProgramsTest, WhatAnEndedProgramLeftBehindLivesOnAndEndsWithTheService) {
 
 TEST_F(ProgramsTest, ManyRunAtOnceAndEachGetsItsOwnEnd) {
   std::vector<Outcome> outcomes;
-  for (int i = 0; i < 20; ++i) outcomes.push_back(Start(Shell("read x; exit " + std::to_string(i)), {.has_stdin = true}));
+  for (int i = 0; i < 20; ++i)
+    outcomes.push_back(Start(Shell("read x; exit " + std::to_string(i)), {.has_stdin = true}));
   EXPECT_EQ(programs_->running(), 20u);
   for (int i = 19; i >= 0; --i) {
     outcomes[i].program.stdin_pipe.Reset();

@@ -36,7 +36,8 @@ config::Config Configuration(const std::string& granted) {
   config::Config config;
   config.channels.push_back({.name = "main", .path = ""});
   config.plugins.resize(2);
-  config::CommandSpec open{.name = "guest-file-open", .check = config::ArgumentCheck::kFile, .flags = config::kAsksWarden};
+  config::CommandSpec open{
+      .name = "guest-file-open", .check = config::ArgumentCheck::kFile, .flags = config::kAsksWarden};
   config::CommandSpec run{.name = "guest-exec", .check = config::ArgumentCheck::kProgram, .flags = config::kAsksWarden};
   config::CommandSpec close{.name = "guest-file-close"};
   config.plugins[kPlugin].commands = {open, run, close};
@@ -68,7 +69,8 @@ class WorkerAsksTest : public testing::Test {
     decider_ = std::make_unique<policy::Decider>(*policy::Decider::Create(config_.policy));
     asks_ = std::make_unique<WorkerAsks>(
         config_, *decider_, loop_, reaper_,
-        WorkerAsks::Surroundings{.settings = *sandbox::InitialSettings::Take(), .environment = {}, .groups = std::nullopt});
+        WorkerAsks::Surroundings{
+            .settings = *sandbox::InitialSettings::Take(), .environment = {}, .groups = std::nullopt});
   }
   ~WorkerAsksTest() override {
     ::umount2((top_ / "dead").c_str(), MNT_DETACH);
@@ -90,7 +92,7 @@ class WorkerAsksTest : public testing::Test {
   // Answers go to answers_[request_id].
   void Open(uint64_t request_id, const std::string& name) {
     asks_->OpenPath(kPlugin, kWorker, request_id, {.path = (top_ / name).string(), .access = kRead},
-                      [this, request_id](Granted<OpenedPath> opened) { answers_[request_id] = std::move(opened); });
+                    [this, request_id](Granted<OpenedPath> opened) { answers_[request_id] = std::move(opened); });
   }
   const Granted<OpenedPath>& AnswerOf(uint64_t request_id) {
     EXPECT_TRUE(TurnUntil([&] { return answers_.contains(request_id); }));
@@ -101,7 +103,7 @@ class WorkerAsksTest : public testing::Test {
     ProgramAsk ask;
     ask.argv = std::move(argv);
     asks_->RunProgram(kPlugin, kWorker, request_id, std::move(ask),
-                        [&](Granted<StartedProgram> started) { answer = std::move(started); });
+                      [&](Granted<StartedProgram> started) { answer = std::move(started); });
     EXPECT_TRUE(TurnUntil([&] { return answer.has_value(); }));
     return std::move(*answer);
   }
@@ -163,12 +165,12 @@ TEST_F(WorkerAsksTest, RootWritesNoSecondNameInADirectoryOfAnother) {
 TEST_F(WorkerAsksTest, DecidesAgainAndNamesTheRuleOfARefusal) {
   Announce(1);
   asks_->OpenPath(kPlugin, kWorker, 1, {.path = "/etc/shadow", .access = kRead},
-                    [this](Granted<OpenedPath> opened) { answers_[1] = std::move(opened); });
+                  [this](Granted<OpenedPath> opened) { answers_[1] = std::move(opened); });
   EXPECT_THAT(AnswerOf(1).error().text, testing::HasSubstr("policy rule"));
   answers_.clear();
   Announce(1);
   asks_->OpenPath(kPlugin, kWorker, 1, {.path = (top_ / "file").string(), .access = kRead | 2},
-                    [this](Granted<OpenedPath> opened) { answers_[1] = std::move(opened); });
+                  [this](Granted<OpenedPath> opened) { answers_[1] = std::move(opened); });
   EXPECT_FALSE(AnswerOf(1));
 }
 
@@ -201,11 +203,11 @@ TEST_F(WorkerAsksTest, WhatPolicyDeniesIsNotEntered) {
   config_.policy.commands.deny.push_back({.pattern = "guest-file-open", .origin = {"policy.yaml", 9}});
   decider_ = std::make_unique<policy::Decider>(*policy::Decider::Create(config_.policy));
   WorkerAsks asks(config_, *decider_, loop_, reaper_,
-                {.settings = *sandbox::InitialSettings::Take(), .environment = {}, .groups = std::nullopt});
+                  {.settings = *sandbox::InitialSettings::Take(), .environment = {}, .groups = std::nullopt});
   REEVE_ASSERT_OK(asks.Announce(kPlugin, 1, 0, {.worker = kWorker}));
   bool is_refused = false;
   asks.OpenPath(kPlugin, kWorker, 1, {.path = (top_ / "file").string(), .access = kRead},
-                  [&](Granted<OpenedPath> opened) { is_refused = !opened; });
+                [&](Granted<OpenedPath> opened) { is_refused = !opened; });
   EXPECT_TRUE(is_refused);
 }
 
@@ -247,7 +249,8 @@ TEST_F(WorkerAsksTest, StuckOpensAreBoundedAndTakeNoOtherDirectorysRoom) {
   decider_ = std::make_unique<policy::Decider>(*policy::Decider::Create(config_.policy));
   asks_ = std::make_unique<WorkerAsks>(
       config_, *decider_, loop_, reaper_,
-      WorkerAsks::Surroundings{.settings = *sandbox::InitialSettings::Take(), .environment = {}, .groups = std::nullopt});
+      WorkerAsks::Surroundings{
+          .settings = *sandbox::InitialSettings::Take(), .environment = {}, .groups = std::nullopt});
   for (uint64_t id = 1; id <= kMaxOpensPerDirectory + 1; ++id) {
     asks_->ForgetWorker(kWorker);
     Announce(id);
