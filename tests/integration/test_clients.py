@@ -401,10 +401,10 @@ def resident_mib(pid):
     return int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
 
 
+# qemu-ga serves one at a time.
+@pytest.mark.reeve_only
 def test_many_clients_that_leave_large_replies_unread_get_errors_and_harm_nobody(agent, tmp_path):
     """Each may have a reply of 64 MiB; together they would be more than the process may hold."""
-    if not is_reeve(agent):
-        pytest.skip("qemu-ga serves one at a time")
     core = agent.process("reeve-core")
     with open(tmp_path / "large", "wb") as file:
         file.truncate(48 << 20)
@@ -432,9 +432,9 @@ def test_many_clients_that_leave_large_replies_unread_get_errors_and_harm_nobody
         time.sleep(0.05)
 
 
+# qemu-ga serves one at a time.
+@pytest.mark.reeve_only
 def test_many_clients_that_send_requests_without_end_get_errors_and_harm_nobody(agent):
-    if not is_reeve(agent):
-        pytest.skip("qemu-ga serves one at a time")
     core = agent.process("reeve-core")
     greedy = [connect(agent) for _ in range(12)]
     for other in greedy:
