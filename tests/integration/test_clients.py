@@ -25,9 +25,6 @@ def client(agent):
         yield connection
 
 
-def is_reeve(agent):
-    return agent.name == "reeve"
-
 
 # ---- Proxmox VE ----
 
