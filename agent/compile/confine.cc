@@ -49,7 +49,11 @@ Status Confine(const std::vector<std::string>& read_paths) {
   const std::vector<uint8_t> filter = REEVE_TRY(sandbox::CompileFilter(Table()));
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return FailErrno("set no_new_privs");
   REEVE_TRY(RestrictFiles(read_paths));
+#ifdef REEVE_SANITIZED  // whose runtime makes calls that no filter allows
+  return {};
+#else
   return sandbox::InstallFilter(filter, sandbox::FilterScope::kThisThread);
+#endif
 }
 
 }  // namespace reeve::compile
