@@ -38,6 +38,19 @@ def agents(params):
     return fixture
 
 
+@pytest.fixture
+def client(agent):
+    with connect(agent) as connection:
+        yield connection
+
+
+@pytest.fixture
+def reeve(client):
+    """The client, for what only Reeve does, or does otherwise; the test says why (conftest.py deselects it
+    for qemu-ga)."""
+    return client
+
+
 def encoded(data):
     return base64.b64encode(data).decode()
 

@@ -7,23 +7,11 @@ import stat
 
 import pytest
 
-from side_by_side import agents, connect, decoded, encoded, run, text_of, value_of, wait_for
+from side_by_side import agents, client, connect, decoded, encoded, reeve, run, text_of, value_of, wait_for
 
 CAPTURED_BYTES = 16 << 20
 
 agent = agents(["reeve", "qemu-ga"])
-
-
-@pytest.fixture
-def client(agent):
-    with connect(agent) as connection:
-        yield connection
-
-
-@pytest.fixture
-def reeve(client):
-    """The client, for what only Reeve does, or does otherwise; the test says why (conftest.py)."""
-    return client
 
 
 def failure_of(client, path, **more):

@@ -5,23 +5,11 @@ import stat
 
 import pytest
 
-from side_by_side import agents, connect, decoded, encoded, text_of, value_of
+from side_by_side import agents, client, connect, decoded, encoded, reeve, text_of, value_of
 
 MAX_COUNT = 48 << 20
 
 agent = agents(["reeve", "qemu-ga"])
-
-
-@pytest.fixture
-def client(agent):
-    with connect(agent) as connection:
-        yield connection
-
-
-@pytest.fixture
-def reeve(client):
-    """The client, for what only Reeve does, or does otherwise; the test says why (conftest.py)."""
-    return client
 
 
 @pytest.fixture
