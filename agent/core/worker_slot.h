@@ -9,13 +9,13 @@
 
 #include "agent/core/deadline_book.h"
 #include "agent/core/freeze_state.h"
-#include "agent/core/log_limiter.h"
 #include "agent/core/memory_budget.h"
 #include "agent/core/warden_link.h"
 #include "agent/core/worker_call.h"
 #include "agent/wire/worker_link.h"
 #include "base/event_loop.h"
 #include "base/json_reemitter.h"
+#include "base/log_limiter.h"
 
 namespace reeve::core {
 

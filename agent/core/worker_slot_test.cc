@@ -354,15 +354,5 @@ TEST(EndTextTest, SaysHowAProcessEnded) {
   EXPECT_EQ(EndText(3 << 8), "exited with status 3");
 }
 
-TEST(LogLimiterTest, LetsABurstThroughAndThenSoManyASecond) {
-  LogLimiter limiter;
-  int admitted = 0;
-  for (int i = 0; i < 500; ++i) admitted += limiter.Admit(milliseconds(1)) ? 1 : 0;
-  EXPECT_EQ(admitted, 100);
-  EXPECT_EQ(limiter.TakeDropped(), 400u);
-  for (int i = 0; i < 500; ++i) admitted += limiter.Admit(milliseconds(1001)) ? 1 : 0;
-  EXPECT_EQ(admitted, 120);
-}
-
 }  // namespace
 }  // namespace reeve::core

@@ -61,7 +61,8 @@ Status WorkerAsks::Announce(uint32_t plugin, uint64_t request_id, uint32_t deadl
   const policy::Decision decision = decider_.Command(
       CallerOf(what), {.command = command.name, .is_never_deniable = command.Has(config::kNeverDeniable)});
   if (!decision.is_allowed()) {
-    LogError("the core announced what policy denies: " + policy::CommandRefusal(command.name, decision));
+    if (denied_announcements_.Admit(loop_.Now()))
+      LogError("the core announced what policy denies: " + policy::CommandRefusal(command.name, decision));
     return {};
   }
   return announced_.Announce(request_id, what, deadline_ms, loop_.Now());

@@ -15,6 +15,7 @@
 #include "agent/warden/running_programs.h"
 #include "agent/warden/worker_peer.h"
 #include "base/event_loop.h"
+#include "base/log_limiter.h"
 #include "policy/decide.h"
 
 namespace reeve::warden {
@@ -72,6 +73,7 @@ class WorkerAsks {
   EventLoop& loop_;
   Surroundings surroundings_;
   AnnouncedRequests announced_;
+  LogLimiter denied_announcements_;  // a core that was taken over may announce what it likes
   Reaper& reaper_;
   std::map<std::string, RequestChildren> opens_;  // by the directory's path
   RunningPrograms programs_;

@@ -1,6 +1,5 @@
 #include "agent/warden/worker_log.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "base/log.h"
@@ -8,29 +7,15 @@
 
 namespace reeve::warden {
 
-bool LineLimiter::MayPass(RunningTime now) {
-  constexpr std::chrono::nanoseconds kPerToken = std::chrono::nanoseconds(std::chrono::seconds(1)) / kLinesPerSecond;
-  const auto earned = (now - refilled_at_) / kPerToken;
-  if (earned > 0) {
-    tokens_ = static_cast<int>(std::min<int64_t>(kBurstLines, tokens_ + earned));
-    refilled_at_ += earned * kPerToken;
-  }
-  if (tokens_ == 0) return false;
-  --tokens_;
-  return true;
-}
-
 void LineLimiter::Feed(std::string_view bytes, RunningTime now, const std::function<void(const std::string&)>& take) {
   for (const char byte : bytes) {
     if (byte != '\n') line_ += byte;
     if (byte != '\n' && line_.size() < kMaxLineBytes) continue;
     const std::string line = std::exchange(line_, {});
     if (line.empty()) continue;
-    if (!MayPass(now)) {
-      ++held_back_;
-      continue;
-    }
-    if (held_back_ > 0) take(std::to_string(std::exchange(held_back_, 0)) + " lines were held back");
+    if (!limiter_.Admit(now)) continue;
+    if (const uint64_t dropped = limiter_.TakeDropped(); dropped > 0)
+      take(std::to_string(dropped) + " lines were held back");
     take(line);
   }
 }

@@ -6,29 +6,24 @@
 
 #include "base/clock.h"
 #include "base/event_loop.h"
+#include "base/log_limiter.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
 
 namespace reeve::warden {
 
-// Cuts what a process wrote to its standard error into lines and lets at most kLinesPerSecond through, kBurstLines at
-// once. Pure; not thread-safe.
+// Cuts what a process wrote to its standard error into lines and lets as many through as LogLimiter does. Pure; not
+// thread-safe.
 class LineLimiter {
  public:
-  static constexpr int kLinesPerSecond = 20;
-  static constexpr int kBurstLines = 100;
   static constexpr size_t kMaxLineBytes = 1024;  // a longer line is cut into several
 
   // Hands each line that may pass to `take`; how many were held back is a line of its own before the next.
   void Feed(std::string_view bytes, RunningTime now, const std::function<void(const std::string&)>& take);
 
  private:
-  bool MayPass(RunningTime now);
-
   std::string line_;
-  RunningTime refilled_at_{0};
-  int tokens_ = kBurstLines;
-  uint64_t held_back_ = 0;
+  LogLimiter limiter_;
 };
 
 // The log pipe of one worker: what it writes to standard error becomes the warden's log lines, under its name. Not

@@ -34,13 +34,13 @@ TEST_F(LineLimiterTest, CutsALineWithoutEnd) {
 }
 
 TEST_F(LineLimiterTest, HoldsBackWhatComesTooFastAndSaysHowMuch) {
-  EXPECT_EQ(Feed(Lines(150)).size(), size_t{LineLimiter::kBurstLines});
+  EXPECT_EQ(Feed(Lines(150)).size(), static_cast<size_t>(LogLimiter::kBurst));
   EXPECT_THAT(Feed("later\n", std::chrono::milliseconds(50)), ElementsAre("50 lines were held back", "later"));
 }
 
 TEST_F(LineLimiterTest, LetsTwentyASecondThrough) {
-  Feed(Lines(LineLimiter::kBurstLines));
-  EXPECT_EQ(Feed(Lines(100), std::chrono::seconds(1)).size(), size_t{LineLimiter::kLinesPerSecond});
+  Feed(Lines(static_cast<int>(LogLimiter::kBurst)));
+  EXPECT_EQ(Feed(Lines(100), std::chrono::seconds(1)).size(), static_cast<size_t>(LogLimiter::kPerSecond));
 }
 
 }  // namespace

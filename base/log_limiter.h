@@ -1,15 +1,16 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <utility>
 
 #include "base/clock.h"
 
-namespace reeve::core {
+namespace reeve {
 
-// How many lines of one worker reach the log: a burst, then so many a second. A plugin that logs in a loop must not
-// flood the guest's journal. Pure; not thread-safe.
+// How many lines of one other process reach the log: a burst, then so many a second. A plugin that logs in a loop must
+// not flood the guest's journal. Pure; not thread-safe.
 class LogLimiter {
  public:
   static constexpr double kBurst = 100;
@@ -36,4 +37,4 @@ class LogLimiter {
   uint64_t dropped_ = 0;
 };
 
-}  // namespace reeve::core
+}  // namespace reeve
