@@ -15,6 +15,12 @@
 namespace reeve::config {
 
 enum class Transport : uint8_t { kVirtioSerial, kIsaSerial, kUnixListen, kVsockListen, kActivated };
+// Whether a channel of this transport has a listening socket.
+inline bool Listens(Transport transport) {
+  return transport == Transport::kUnixListen || transport == Transport::kVsockListen ||
+         transport == Transport::kActivated;
+}
+
 enum class Protocol : uint8_t { kQga, kOvirt, kReeve };
 
 struct Channel {

@@ -32,15 +32,10 @@ bool IsPlaced(int number) {
   return ::fcntl(number, F_GETFD) >= 0;
 }
 
-bool Listens(config::Transport transport) {
-  return transport == config::Transport::kUnixListen || transport == config::Transport::kVsockListen ||
-         transport == config::Transport::kActivated;
-}
-
 Status ReceiveListeners(CoreSetup& setup) {
   int number = wire::kFirstListenerFd;
   for (uint32_t i = 0; i < setup.config.channels.size(); ++i) {
-    if (!Listens(setup.config.channels[i].transport)) continue;
+    if (!config::Listens(setup.config.channels[i].transport)) continue;
     auto listener = transport::ListeningSocket::Create(UniqueFd(number++));
     if (!listener) return Fail(listener.error().Within("channel " + setup.config.channels[i].name));
     setup.listeners.emplace_back(i, std::move(*listener));

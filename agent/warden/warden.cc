@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "agent/warden/confined_process.h"
-#include "agent/warden/listeners.h"
 #include "agent/warden/notify.h"
 #include "agent/wire/ring.h"
 #include "base/log.h"
@@ -277,7 +276,7 @@ Status Warden::Retract(uint64_t request_id, uint32_t worker) {
 
 Status Warden::OpenDevice(uint32_t channel) {
   const std::vector<config::Channel>& channels = setup_.config.channels;
-  if (channel >= channels.size() || Listens(channels[channel].transport))
+  if (channel >= channels.size() || config::Listens(channels[channel].transport))
     return Fail(Code::kBadMessage, "a channel without a device");
   if (devices_.IsWaiting(channel)) return Fail(Code::kBadMessage, "a channel whose device is being waited for");
   devices_.Open(channel, channels[channel].path);

@@ -1,10 +1,10 @@
-#include "agent/warden/options.h"
+#include "agent/start/options.h"
 
 #include <getopt.h>
 
 #include <string_view>
 
-namespace reeve::warden {
+namespace reeve::start {
 namespace {
 
 constexpr const char* kShortOptions = "hVvm:p:l:t:b:a:";
@@ -142,4 +142,4 @@ ParsedOptions ParseOptions(int argc, char** argv, const char* environment_run_di
   return {.options = std::move(options), .output = "", .exit_code = 0};
 }
 
-}  // namespace reeve::warden
+}  // namespace reeve::start

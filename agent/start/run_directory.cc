@@ -1,4 +1,4 @@
-#include "agent/warden/run_directory.h"
+#include "agent/start/run_directory.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -10,7 +10,7 @@
 #include "agent/warden/trusted_file.h"
 #include "base/sys.h"
 
-namespace reeve::warden {
+namespace reeve::start {
 namespace {
 
 Status MakeDirectory(const std::string& path, mode_t mode) {
@@ -33,15 +33,15 @@ Result<UniqueFd> TakeRunDirectory(const std::string& path) {
   REEVE_TRY(MakeDirectory(path, 0755));
   const UniqueFd directory = REEVE_TRY(sys::Open(path, O_RDONLY | O_DIRECTORY));
   const struct stat status = REEVE_TRY(sys::Stat(directory.get()));
-  REEVE_TRY(CheckOwnership(status, path));
+  REEVE_TRY(warden::CheckOwnership(status, path));
   UniqueFd lock = REEVE_TRY(OpenLock(directory.get()));
   if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno == EWOULDBLOCK) return Fail(Code::kUnavailable, "another reeved runs in " + path);
     return FailErrno("lock " + path + "/lock");
   }
   REEVE_TRY(MakeDirectory(path + "/state", 0700));
-  REEVE_TRY(MakeDirectory(EmptyDirectoryIn(path), 0555));
+  REEVE_TRY(MakeDirectory(warden::EmptyDirectoryIn(path), 0555));
   return lock;
 }
 
-}  // namespace reeve::warden
+}  // namespace reeve::start

@@ -4,12 +4,12 @@
 #include <vector>
 
 #include "agent/config/config.h"
-#include "agent/warden/layout.h"
-#include "agent/warden/options.h"
+#include "agent/start/layout.h"
+#include "agent/start/options.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
 
-namespace reeve::warden {
+namespace reeve::start {
 
 // The configuration that this run is under, twice: as the sealed block that the core maps, and read.
 struct Compiled {
@@ -29,4 +29,4 @@ Result<std::string> ListCommands(const Options& options, const Layout& layout);
 // The arguments of reeve-compile that say which files and options are meant; also what the last good one is kept under. Pure.
 std::vector<std::string> CompileArguments(const Options& options, const Layout& layout, int activated_count);
 
-}  // namespace reeve::warden
+}  // namespace reeve::start

@@ -10,11 +10,11 @@
 #include <cstdlib>
 
 #include "agent/sandbox/program_confinement.h"
-#include "agent/warden/compile_configuration.h"
-#include "agent/warden/layout.h"
-#include "agent/warden/listeners.h"
-#include "agent/warden/options.h"
-#include "agent/warden/run_directory.h"
+#include "agent/start/compile_configuration.h"
+#include "agent/start/layout.h"
+#include "agent/start/listeners.h"
+#include "agent/start/options.h"
+#include "agent/start/run_directory.h"
 #include "agent/warden/warden.h"
 #include "base/clock.h"
 #include "base/event_loop.h"
@@ -24,7 +24,7 @@
 // reeved, the warden: takes what the service manager gave, has the configuration compiled, makes the listening sockets, and
 // then serves its core and workers until it is told to stop.
 
-namespace reeve::warden {
+namespace reeve::start {
 namespace {
 
 constexpr rlim_t kWantedFiles = 8192;
@@ -48,12 +48,12 @@ Result<std::string> GroupPrefix(const std::string& run_directory) {
 }
 
 // Whoever used the run directory before is gone, for it is locked; what its programs left behind is ended now.
-Result<WorkerAsks::Surroundings> TakeSurroundings(const sandbox::InitialSettings& settings,
-                                                  const std::string& run_directory) {
-  WorkerAsks::Surroundings surroundings{.settings = settings,
-                                        .environment = Environment(),
-                                        .groups = std::nullopt,
-                                        .group_prefix = REEVE_TRY(GroupPrefix(run_directory))};
+Result<warden::WorkerAsks::Surroundings> TakeSurroundings(const sandbox::InitialSettings& settings,
+                                                          const std::string& run_directory) {
+  warden::WorkerAsks::Surroundings surroundings{.settings = settings,
+                                                .environment = Environment(),
+                                                .groups = std::nullopt,
+                                                .group_prefix = REEVE_TRY(GroupPrefix(run_directory))};
   Result<sandbox::CgroupTree> groups = sandbox::CgroupTree::Find();
   if (groups) groups->RemoveStaleLeaves(surroundings.group_prefix);
   if (groups) surroundings.groups = std::move(*groups);
@@ -93,7 +93,7 @@ Result<UniqueFd> TakeSignals() {
   return signals;
 }
 
-void OnSignal(int signals_fd, Warden& warden) {
+void OnSignal(int signals_fd, warden::Warden& warden) {
   signalfd_siginfo signal{};
   while (sys::Read(signals_fd, {reinterpret_cast<uint8_t*>(&signal), sizeof signal})) {
     if (signal.ssi_signo == SIGHUP)
@@ -117,14 +117,14 @@ Result<int> Serve(const Options& options, const sandbox::InitialSettings& settin
   MonotonicClock clock;
   EventLoop loop = REEVE_TRY(EventLoop::Create(clock));
   const UniqueFd signals = REEVE_TRY(TakeSignals());
-  WorkerAsks::Surroundings surroundings = REEVE_TRY(TakeSurroundings(settings, options.run_directory));
-  const std::unique_ptr<Warden> warden =
-      REEVE_TRY(Warden::Create(loop, {.config = std::move(compiled.config),
-                                      .blob = std::move(compiled.blob),
-                                      .listeners = std::move(listeners),
-                                      .surroundings = std::move(surroundings),
-                                      .binary_directory = layout.binaries,
-                                      .notify_socket = EnvironmentVariable("NOTIFY_SOCKET")}));
+  warden::WorkerAsks::Surroundings surroundings = REEVE_TRY(TakeSurroundings(settings, options.run_directory));
+  const std::unique_ptr<warden::Warden> warden =
+      REEVE_TRY(warden::Warden::Create(loop, {.config = std::move(compiled.config),
+                                              .blob = std::move(compiled.blob),
+                                              .listeners = std::move(listeners),
+                                              .surroundings = std::move(surroundings),
+                                              .binary_directory = layout.binaries,
+                                              .notify_socket = EnvironmentVariable("NOTIFY_SOCKET")}));
   REEVE_TRY(loop.Watch(signals.get(), EPOLLIN, [&](uint32_t) { OnSignal(signals.get(), *warden); }));
   REEVE_TRY(warden->Start());
   REEVE_TRY(loop.Run());
@@ -151,8 +151,8 @@ int Main(int argc, char** argv) {
 }
 
 }  // namespace
-}  // namespace reeve::warden
+}  // namespace reeve::start
 
 int main(int argc, char** argv) {
-  return reeve::warden::Main(argc, argv);
+  return reeve::start::Main(argc, argv);
 }

@@ -1,10 +1,10 @@
-#include "agent/warden/options.h"
+#include "agent/start/options.h"
 
 #include <initializer_list>
 
 #include "base/testing.h"
 
-namespace reeve::warden {
+namespace reeve::start {
 namespace {
 
 using testing::ElementsAre;
@@ -94,4 +94,4 @@ TEST(OptionsTest, TakesPolicyAndPluginDirectory) {
 }
 
 }  // namespace
-}  // namespace reeve::warden
+}  // namespace reeve::start

@@ -4,7 +4,7 @@
 
 #include "base/result.h"
 
-namespace reeve::warden {
+namespace reeve::start {
 
 // Where the rest of the installation is, seen from where this executable stands: a build tree (bin/, plugins/, share/) or a
 // prefix (sbin/, libexec/reeve/, lib/reeve/plugins/, share/reeve/).
@@ -19,4 +19,4 @@ Result<Layout> FindLayout();
 // The same for an executable at `path`; `is_build_tree` says whether the others stand beside it. Pure.
 Layout LayoutFor(const std::string& path, bool is_build_tree);
 
-}  // namespace reeve::warden
+}  // namespace reeve::start

@@ -1,9 +1,9 @@
-#include "agent/warden/layout.h"
+#include "agent/start/layout.h"
 
 #include <limits.h>
 #include <unistd.h>
 
-namespace reeve::warden {
+namespace reeve::start {
 namespace {
 
 std::string ParentOf(const std::string& path) {
@@ -36,4 +36,4 @@ Result<Layout> FindLayout() {
   return LayoutFor(executable, is_build_tree);
 }
 
-}  // namespace reeve::warden
+}  // namespace reeve::start

@@ -1,4 +1,4 @@
-#include "agent/warden/compile_configuration.h"
+#include "agent/start/compile_configuration.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -10,13 +10,13 @@
 #include <utility>
 
 #include "agent/config/blob.h"
-#include "agent/warden/run_and_wait.h"
+#include "agent/start/run_and_wait.h"
 #include "agent/warden/trusted_file.h"
 #include "agent/wire/start_record.h"
 #include "base/log.h"
 #include "base/sys.h"
 
-namespace reeve::warden {
+namespace reeve::start {
 namespace {
 
 using Arguments = std::vector<std::string>;
@@ -117,7 +117,7 @@ Status SaveLastGood(const Options& options, const Arguments& arguments, const st
 
 Result<Compiled> ReadLastGood(const Options& options, const Arguments& arguments) {
   const std::string path = LastGoodPath(options, arguments);
-  const UniqueFd file = REEVE_TRY(OpenTrustedFile(path));
+  const UniqueFd file = REEVE_TRY(warden::OpenTrustedFile(path));
   const std::string blob = REEVE_TRY(sys::ReadToEnd(file.get(), config::kMaxBlobBytes));
   Result<Compiled> compiled = ReadBack(AsBytes(blob));
   if (!compiled) return Fail(compiled.error().Within(path));
@@ -177,4 +177,4 @@ Result<std::string> ListCommands(const Options& options, const Layout& layout) {
   return REEVE_TRY(RunCompile(layout, CompileArguments(options, layout, 0), {"--list-commands"}, {})).output;
 }
 
-}  // namespace reeve::warden
+}  // namespace reeve::start

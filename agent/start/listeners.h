@@ -6,7 +6,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 
-namespace reeve::warden {
+namespace reeve::start {
 
 // The listening sockets of all channels that listen, in the order of `channels`, close-on-exec. They are made once, at
 // start, and outlive each core. Sockets from the service manager were at 3 and up, `activated_count` of them, and go to the
@@ -17,9 +17,6 @@ Result<std::vector<UniqueFd>> MakeListeners(const std::vector<config::Channel>& 
 // environment and makes the descriptors close-on-exec. First thing in main: the numbers are not to be taken by others.
 int TakeActivatedCount();
 
-// Whether the channel has a listening socket.
-bool Listens(config::Transport transport);
-
 // "cid:port" of a vsock channel; cid -1 or empty is any. Pure.
 struct VsockAddress {
   uint32_t cid = 0;
@@ -27,4 +24,4 @@ struct VsockAddress {
 };
 Result<VsockAddress> ParseVsockAddress(const std::string& text);
 
-}  // namespace reeve::warden
+}  // namespace reeve::start

@@ -1,4 +1,4 @@
-#include "agent/warden/run_and_wait.h"
+#include "agent/start/run_and_wait.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -11,7 +11,7 @@
 #include "agent/warden/trusted_file.h"
 #include "base/sys.h"
 
-namespace reeve::warden {
+namespace reeve::start {
 namespace {
 
 // A memory file has room for all that it says: nobody need read while it runs.
@@ -40,7 +40,7 @@ int Exec(const RunToEnd& run, const int (&streams)[3]) {
   return 127;
 }
 
-Result<int> WaitFor(const Child& child, const RunToEnd& run) {
+Result<int> WaitFor(const warden::Child& child, const RunToEnd& run) {
   pollfd ended{child.pidfd.get(), POLLIN, 0};
   // A signal to the warden restarts the wait; it has a handler only once it serves.
   if (::poll(&ended, 1, static_cast<int>(run.timeout.count())) <= 0) {
@@ -56,17 +56,17 @@ Result<int> WaitFor(const Child& child, const RunToEnd& run) {
 }  // namespace
 
 Result<EndedRun> RunAndWait(const RunToEnd& run) {
-  REEVE_TRY(OpenTrustedFile(run.path));
+  REEVE_TRY(warden::OpenTrustedFile(run.path));
   const UniqueFd input = REEVE_TRY(FileOf(run.input));
   const UniqueFd output = REEVE_TRY(FileOf(""));
   const UniqueFd complaints = REEVE_TRY(FileOf(""));
   const int streams[3] = {input.get(), output.get(), complaints.get()};
   std::vector<int> kept(run.kept_fds);
   kept.insert(kept.end(), streams, streams + 3);
-  const Child child = REEVE_TRY(Fork({.kept_fds = kept}, [&] { return Exec(run, streams); }));
+  const warden::Child child = REEVE_TRY(warden::Fork({.kept_fds = kept}, [&] { return Exec(run, streams); }));
   const int status = REEVE_TRY(WaitFor(child, run));
   return EndedRun{
       .wait_status = status, .output = REEVE_TRY(TextOf(output)), .complaints = REEVE_TRY(TextOf(complaints))};
 }
 
-}  // namespace reeve::warden
+}  // namespace reeve::start

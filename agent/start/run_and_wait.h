@@ -6,7 +6,7 @@
 
 #include "base/result.h"
 
-namespace reeve::warden {
+namespace reeve::start {
 
 // A throw-away program of ours, run to its end before anything is served: the only place where the warden waits.
 struct RunToEnd {
@@ -27,4 +27,4 @@ struct EndedRun {
 Result<EndedRun> RunAndWait(const RunToEnd& run);
 inline constexpr size_t kMaxRunOutputBytes = 1 << 20;
 
-}  // namespace reeve::warden
+}  // namespace reeve::start

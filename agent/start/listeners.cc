@@ -1,4 +1,4 @@
-#include "agent/warden/listeners.h"
+#include "agent/start/listeners.h"
 
 #include <linux/vm_sockets.h>
 #include <sys/socket.h>
@@ -12,7 +12,7 @@
 
 #include "base/sys.h"
 
-namespace reeve::warden {
+namespace reeve::start {
 namespace {
 
 constexpr int kFirstActivatedFd = 3;  // sd_listen_fds(3)
@@ -82,11 +82,6 @@ Result<VsockAddress> ParseVsockAddress(const std::string& text) {
   return address;
 }
 
-bool Listens(config::Transport transport) {
-  return transport == config::Transport::kUnixListen || transport == config::Transport::kVsockListen ||
-         transport == config::Transport::kActivated;
-}
-
 Result<std::vector<UniqueFd>> MakeListeners(const std::vector<config::Channel>& channels, int activated_count) {
   std::vector<UniqueFd> listeners;
   int next_activated = 0;
@@ -112,4 +107,4 @@ int TakeActivatedCount() {
   return activated_count;
 }
 
-}  // namespace reeve::warden
+}  // namespace reeve::start

@@ -6,7 +6,7 @@
 
 // The command line of reeved, compatible with qemu-ga's. Pure; not thread-safe, because getopt(3) is not.
 
-namespace reeve::warden {
+namespace reeve::start {
 
 struct Options {
   std::string method;                         // -m; empty: not given
@@ -34,4 +34,4 @@ struct ParsedOptions {
 // getopt_long(3) prints its own complaint to standard error. `environment_run_directory` is $RUNTIME_DIRECTORY or null.
 ParsedOptions ParseOptions(int argc, char** argv, const char* environment_run_directory);
 
-}  // namespace reeve::warden
+}  // namespace reeve::start
