@@ -18,7 +18,7 @@ void WorkerPool::Call(WorkerCall call) {
 void WorkerPool::OnWorkerStarted(const wire::WorkerStarted& started, std::vector<UniqueFd> fds) {
   WorkerSlot* slot = Slot(started.plugin);
   if (slot == nullptr || fds.size() != 3) return;
-  slot->OnStarted(started.worker, {std::move(fds[0]), std::move(fds[1]), std::move(fds[2])});
+  slot->OnStarted(started, {std::move(fds[0]), std::move(fds[1]), std::move(fds[2])});
 }
 
 void WorkerPool::OnWorkerEnded(const wire::WorkerEnded& ended, std::string_view why) {
@@ -29,6 +29,14 @@ void WorkerPool::OnRoom() {
   for (const auto& slot : slots_) {
     if (slot != nullptr) slot->Pump();
   }
+}
+
+std::vector<WorkerStatus> WorkerPool::Status() const {
+  std::vector<WorkerStatus> all;
+  for (const auto& slot : slots_) {
+    if (slot != nullptr) all.push_back(slot->status());
+  }
+  return all;
 }
 
 bool WorkerPool::is_idle() const {

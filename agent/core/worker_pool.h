@@ -21,6 +21,8 @@ class WorkerPool final : public WorkerCalls {
   void OnWorkerEnded(const wire::WorkerEnded& ended, std::string_view why);
   void OnRoom();
 
+  // One a plugin, those switched off among them, in the order of the configuration.
+  std::vector<WorkerStatus> Status() const;
   // No call is under way.
   bool is_idle() const;
 

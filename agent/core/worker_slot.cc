@@ -44,6 +44,21 @@ WorkerSlot::~WorkerSlot() {
   context_.loop.Cancel(end_timer_);
 }
 
+WorkerStatus WorkerSlot::status() const {
+  static constexpr WorkerStatus::State kStates[] = {WorkerStatus::State::kStopped, WorkerStatus::State::kStarting,
+                                                    WorkerStatus::State::kServing, WorkerStatus::State::kStopping};
+  WorkerStatus status;
+  status.plugin = plugin_.name;
+  status.version = plugin_.version;
+  status.state = plugin_.is_enabled ? kStates[static_cast<size_t>(state_)] : WorkerStatus::State::kDisabled;
+  status.pid = pid_;
+  status.held = held_;
+  status.in_flight = calls_.size() - waiting_.size();
+  status.start_count = start_count_;
+  if (!plugin_.is_enabled) status.note = plugin_.disabled_reason;
+  return status;
+}
+
 // ---- calls ----
 
 void WorkerSlot::Call(uint64_t id, WorkerCall call) {
@@ -175,13 +190,15 @@ void WorkerSlot::OnDeadline(uint64_t id) {
 
 // ---- the worker's life ----
 
-void WorkerSlot::OnStarted(uint32_t worker, wire::WorkerChannel channel) {
+void WorkerSlot::OnStarted(const wire::WorkerStarted& started, wire::WorkerChannel channel) {
   auto link = wire::WorkerLink::Create(context_.loop, std::move(channel), context_.generation, *this);
-  worker_ = worker;
+  worker_ = started.worker;
+  pid_ = started.pid;
+  ++start_count_;
   if (!link) {
     LogError(WorkerName() + ": " + link.error().message());
     state_ = State::kStopping;
-    context_.warden.StopWorker(worker);
+    context_.warden.StopWorker(worker_);
     return;
   }
   link_ = std::move(*link);
@@ -220,6 +237,7 @@ void WorkerSlot::OnEnded(const wire::WorkerEnded& ended, std::string_view why) {
   context_.loop.Cancel(std::exchange(end_timer_, 0));
   link_.reset();
   state_ = State::kStopped;
+  pid_ = 0;
   // What the freezer held is still frozen: only its next worker, which reads the list of it, can say otherwise.
   const bool leaves_frozen = held_ > 0 && context_.freeze.IsFreezer(plugin_index_);
   held_ = 0;

@@ -12,6 +12,7 @@
 #include "agent/core/memory_budget.h"
 #include "agent/core/warden_link.h"
 #include "agent/core/worker_call.h"
+#include "agent/core/worker_status.h"
 #include "agent/wire/worker_link.h"
 #include "base/event_loop.h"
 #include "base/json_reemitter.h"
@@ -55,11 +56,11 @@ class WorkerSlot final : public wire::WorkerLink::Events {
 
   // --- from the warden ---
 
-  void OnStarted(uint32_t worker, wire::WorkerChannel channel);
+  void OnStarted(const wire::WorkerStarted& started, wire::WorkerChannel channel);
   void OnEnded(const wire::WorkerEnded& ended, std::string_view why);
 
   bool is_idle() const { return calls_.empty(); }
-  uint64_t held() const { return held_; }
+  WorkerStatus status() const;
 
   // --- from the worker ---
 
@@ -111,6 +112,8 @@ class WorkerSlot final : public wire::WorkerLink::Events {
   const config::Plugin& plugin_;
   State state_ = State::kStopped;
   uint32_t worker_ = 0;  // the warden's number of it
+  uint32_t pid_ = 0;     // 0: none
+  uint64_t start_count_ = 0;
   std::unique_ptr<wire::WorkerLink> link_;
   Calls calls_;
   std::deque<uint64_t> waiting_;

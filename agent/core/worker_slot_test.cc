@@ -349,6 +349,28 @@ TEST_F(WorkerPoolTest, DeadFreezerIsStartedAgainAtOnceAndMeanwhileAllIsFrozen) {
   EXPECT_FALSE(freeze_.is_frozen());
 }
 
+TEST_F(WorkerPoolTest, StatusTellsOfEachPluginsWorker) {
+  config_.plugins[testing_config::kFreezePlugin].is_enabled = false;
+  config_.plugins[testing_config::kFreezePlugin].disabled_reason = "plugin disabled in p.yaml:3";
+  Call("guest-exec");
+  Call("guest-exec");
+  EXPECT_EQ(pool_.Status().at(0).state, WorkerStatus::State::kStarting);
+  const auto worker = StartWorker(1);
+  worker->link->Hold(2);
+  worker->link->Finish(worker->heads[0].id, 0, "");
+  Turn();
+  const std::vector<WorkerStatus> all = pool_.Status();
+  ASSERT_EQ(all.size(), 2u);  // the core's own commands have no worker
+  EXPECT_EQ(all[0].plugin, "exec");
+  EXPECT_EQ(all[0].state, WorkerStatus::State::kServing);
+  EXPECT_EQ(all[0].pid, 1u);
+  EXPECT_EQ(all[0].held, 2u);
+  EXPECT_EQ(all[0].in_flight, 1u);
+  EXPECT_EQ(all[0].start_count, 1u);
+  EXPECT_EQ(all[1].state, WorkerStatus::State::kDisabled);
+  EXPECT_EQ(all[1].note, "plugin disabled in p.yaml:3");
+}
+
 TEST(EndTextTest, SaysHowAProcessEnded) {
   EXPECT_EQ(EndText(SIGSYS), "killed by signal 31");
   EXPECT_EQ(EndText(3 << 8), "exited with status 3");
