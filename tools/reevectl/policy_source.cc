@@ -2,7 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include "agent/warden/layout.h"
+#include "agent/start/layout.h"
 
 namespace reeve::reevectl {
 
@@ -14,7 +14,7 @@ void AddPolicySource(CLI::App& subcommand, PolicySource& source) {
 }
 
 Result<compile::Options> CompileOptions(const PolicySource& source) {
-  const warden::Layout layout = REEVE_TRY(warden::FindLayout());
+  const start::Layout layout = REEVE_TRY(start::FindLayout());
   compile::Options options;
   options.policy = source.policy;
   options.etc_directory = source.etc_directory;
