@@ -2,8 +2,8 @@
 
 #include <string>
 
-#include "agent/qga/request_reader.h"
 #include "agent/qga/session.h"
+#include "agent/qmp/request_reader.h"
 #include "base/json_parser.h"
 #include "base/json_reemitter.h"
 #include "base/json_writer.h"
@@ -31,7 +31,7 @@ void SetBytes(benchmark::State& state, size_t bytes) {
 
 void ReadRequest(benchmark::State& state) {
   const std::string text = WriteRequest(static_cast<size_t>(state.range(0)));
-  reeve::qga::RequestReader reader;
+  reeve::qmp::RequestReader reader;
   for (auto _ : state) {
     for (size_t at = 0; at < text.size(); at += kPortionBytes) {
       Bytes bytes = AsBytes(std::string_view(text).substr(at, kPortionBytes));

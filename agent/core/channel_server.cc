@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "agent/qga/session.h"
 #include "agent/transport/serial_port.h"
 #include "base/log.h"
 
@@ -25,7 +26,7 @@ constexpr seconds kFailedDevicePause{5};
 
 }  // namespace
 
-ChannelServer::ChannelServer(EventLoop& loop, Dispatcher& dispatcher, const config::Config& config, Limits limits,
+ChannelServer::ChannelServer(EventLoop& loop, RequestHandler& dispatcher, const config::Config& config, Limits limits,
                              OpenDevice open_device)
     : loop_(loop),
       dispatcher_(dispatcher),
@@ -155,19 +156,20 @@ void ChannelServer::OnDeviceFailed(uint32_t channel, std::string_view why) {
 
 // ---- clients ----
 
-qga::SessionOptions ChannelServer::OptionsOf(uint32_t channel) const {
+std::unique_ptr<ProtocolSession> ChannelServer::MakeSession(uint32_t channel,
+                                                            ProtocolSession::Executor& executor) const {
   qga::SessionOptions options;
   const uint32_t sync_timeout_ms = config_.channels[channel].sync_timeout_ms;
   options.sync_timeout = milliseconds(sync_timeout_ms);
   if (sync_timeout_ms == UINT32_MAX) options.sync_timeout.reset();
   options.is_serial = IsDevice(channel);
-  return options;
+  return std::make_unique<qga::Session>(options, executor);
 }
 
 void ChannelServer::AddClient(uint32_t channel, transport::Connection connection) {
   const Client::Parts parts{loop_, dispatcher_, *this, memory_, {read_buffer_.get(), kReadBufferBytes}};
   auto client = std::make_unique<Client>(parts, std::move(connection), channel, config_.channels[channel].name,
-                                         OptionsOf(channel));
+                                         [&](auto& executor) { return MakeSession(channel, executor); });
   const Status started = client->Start();
   if (!started) {
     LogError("channel " + config_.channels[channel].name + ": " + started.error().message());

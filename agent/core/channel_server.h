@@ -28,7 +28,7 @@ class ChannelServer final : public Client::Owner {
   };
 
   // Lent for the life of this. `open_device` asks for a channel's device; OnDeviceOpened answers when it is there.
-  ChannelServer(EventLoop& loop, Dispatcher& dispatcher, const config::Config& config, Limits limits,
+  ChannelServer(EventLoop& loop, RequestHandler& dispatcher, const config::Config& config, Limits limits,
                 OpenDevice open_device);
   ~ChannelServer() override;
 
@@ -66,11 +66,11 @@ class ChannelServer final : public Client::Owner {
   void ResumeAccepting();
   void AddClient(uint32_t channel, transport::Connection connection);
   void AskForDevice(uint32_t channel, std::chrono::nanoseconds delay);
-  qga::SessionOptions OptionsOf(uint32_t channel) const;
+  std::unique_ptr<ProtocolSession> MakeSession(uint32_t channel, ProtocolSession::Executor& executor) const;
   EventLoop::TimerId Later(std::chrono::nanoseconds delay, std::function<void()> what);
 
   EventLoop& loop_;
-  Dispatcher& dispatcher_;
+  RequestHandler& dispatcher_;
   const config::Config& config_;
   const Limits limits_;
   const MemoryBudget memory_;

@@ -21,10 +21,10 @@ constexpr size_t kLittleGrowthBytes = 8 * 1024 * 1024;
 }  // namespace
 
 Client::Client(const Parts& parts, transport::Connection connection, uint32_t channel, std::string channel_name,
-               const qga::SessionOptions& options)
+               const MakeSession& make_session)
     : parts_(parts),
       asker_(channel, std::move(channel_name), connection.peer()),
-      session_(options, *this),
+      session_(make_session(*this)),
       connection_(std::move(connection)) {}
 
 Client::~Client() {
@@ -57,8 +57,8 @@ void Client::OnTimer() {
   timer_ = 0;
   if (!connection_) return;
   const RunningTime now = parts_.loop.Now();
-  session_.OnTime(now);
-  if (session_.ShouldClose(now)) {
+  session_->OnTime(now);
+  if (session_->ShouldClose(now)) {
     LogWarning("channel " + asker_.channel_name + ": a client that does not read was disconnected");
     is_broken_ = true;
   }
@@ -82,8 +82,8 @@ void Client::Turn() {
 void Client::Read() {
   for (int i = 0; i < kMaxReadsPerTurn; ++i) {
     if (!may_read_ || is_broken_ || has_input_ended_ || is_input_stopped_) return;
-    if (!session_.wants_input()) Write();
-    if (!session_.wants_input() || !ReadOnce()) return;
+    if (!session_->wants_input()) Write();
+    if (!session_->wants_input() || !ReadOnce()) return;
   }
   // A stream says again that there is more; a port, which is watched by edges, does not.
   if (is_serial() && again_ == 0) {
@@ -107,18 +107,18 @@ bool Client::ReadOnce() {
     return false;
   }
   RefuseWhatIsTooMuch();
-  session_.TakeInput(Bytes(parts_.read_buffer.first(*count)), parts_.loop.Now());
+  session_->TakeInput(Bytes(parts_.read_buffer.first(*count)), parts_.loop.Now());
   // A short read of a stream emptied it, and the loop will tell of more; asking again now would cost each request a call.
   may_read_ = is_serial() || *count == parts_.read_buffer.size();
   return may_read_;
 }
 
 void Client::RefuseWhatIsTooMuch() {
-  const size_t held = session_.partial_bytes();
+  const size_t held = session_->partial_bytes();
   const bool grows_much = held >= kVeryLargeRequestBytes && held < json::kVeryLongStringBytes;
   const size_t growth = grows_much ? kNextBufferBytes : kLittleGrowthBytes;
   if (held < kLargeRequestBytes || parts_.memory.HasRoom(growth)) return;
-  session_.RefusePartial("the agent has no memory left for a request of this size", parts_.loop.Now());
+  session_->RefusePartial("the agent has no memory left for a request of this size", parts_.loop.Now());
 }
 
 void Client::TakeEnd() {
@@ -128,7 +128,7 @@ void Client::TakeEnd() {
       has_input_ended_ = true;
       break;
     case transport::Medium::kVirtioPort:
-      session_.HangUp(parts_.loop.Now());
+      session_->HangUp(parts_.loop.Now());
       break;
     case transport::Medium::kTerminal:
       is_broken_ = true;  // opened anew, it works again
@@ -139,11 +139,11 @@ void Client::TakeEnd() {
 // ---- output ----
 
 void Client::Write() {
-  while (!session_.output().is_empty() && !is_broken_) {
-    size_t count = session_.output().size();
+  while (!session_->output().is_empty() && !is_broken_) {
+    size_t count = session_->output().size();
     if (!is_reader_gone_) {
       if (is_blocked_) return;
-      const auto written = connection_->Write(session_.output());
+      const auto written = connection_->Write(session_->output());
       if (!written) {
         is_blocked_ = written.error().code() == Code::kUnavailable;
         if (is_blocked_) return;
@@ -154,7 +154,7 @@ void Client::Write() {
       }
       count = *written;
     }
-    session_.ConsumeOutput(count, parts_.loop.Now());
+    session_->ConsumeOutput(count, parts_.loop.Now());
   }
 }
 
@@ -167,7 +167,7 @@ bool Client::IsOver() const {
 }
 
 void Client::Rewatch() {
-  const bool wants_input = !has_input_ended_ && !is_input_stopped_ && session_.wants_input();
+  const bool wants_input = !has_input_ended_ && !is_input_stopped_ && session_->wants_input();
   const uint32_t events = connection_->Events(wants_input, is_blocked_);
   if (events == watched_events_) return;
   watched_events_ = events;
@@ -177,7 +177,7 @@ void Client::Rewatch() {
 
 // A timer that is due too early finds nothing to do and sets itself anew: cheaper than moving it with each request.
 void Client::ArmTimer() {
-  const auto wake = session_.NextWake();
+  const auto wake = session_->NextWake();
   if (!wake || (timer_ != 0 && timer_at_ <= *wake)) return;
   parts_.loop.Cancel(timer_);
   timer_at_ = *wake;
@@ -188,13 +188,13 @@ void Client::ArmTimer() {
 void Client::Lose() {
   parts_.loop.Forget(connection_->fd());
   connection_.reset();
-  session_.Close();
+  session_->Close();
   parts_.owner.OnConnectionGone(*this);
   NoteDone();
 }
 
 void Client::NoteDone() {
-  if (connection_ || is_done_ || !session_.is_idle()) return;
+  if (connection_ || is_done_ || !session_->is_idle()) return;
   is_done_ = true;
   parts_.owner.OnClientDone(*this);
 }
@@ -202,15 +202,15 @@ void Client::NoteDone() {
 // ---- requests ----
 
 void Client::Execute(uint64_t token, Request request, RunningTime arrived) {
-  parts_.dispatcher.Dispatch(asker_, std::move(request), arrived,
-                             [this, token](Reply reply) { return OnAnswer(token, std::move(reply)); });
+  parts_.requests.Dispatch(asker_, std::move(request), arrived,
+                           [this, token](Reply reply) { return OnAnswer(token, std::move(reply)); });
 }
 
 bool Client::OnAnswer(uint64_t token, Reply reply) {
-  // A session is strictly serial: a reply that is owed is written out at once, one that is not adds nothing.
-  const size_t before = session_.output().size();
-  session_.Answer(token, std::move(reply), parts_.loop.Now());
-  const bool was_sent = connection_ && session_.output().size() > before;
+  // A reply that is owed is written out at once, in its turn; one that is not adds nothing.
+  const size_t before = session_->output().size();
+  session_->Answer(token, std::move(reply), parts_.loop.Now());
+  const bool was_sent = connection_ && session_->output().size() > before;
   if (connection_) {
     Turn();
   } else {

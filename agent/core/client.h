@@ -1,21 +1,23 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 
 #include "agent/core/asker.h"
-#include "agent/core/dispatcher.h"
 #include "agent/core/memory_budget.h"
-#include "agent/qga/session.h"
+#include "agent/core/request_handler.h"
+#include "agent/protocol_session.h"
 #include "agent/transport/connection.h"
 #include "base/event_loop.h"
 
 namespace reeve::core {
 
-// One connection with its session: bytes from the transport into the session, its requests to the dispatcher, replies
-// back. Owned by the ChannelServer; outlives its connection until every request that it issued is answered. Not thread-safe.
-class Client final : public qga::Session::Executor {
+// One connection with its session: bytes from the transport into the session, its requests to who handles them,
+// replies back. Owned by the ChannelServer; outlives its connection until every request that it issued is answered. Not thread-safe.
+class Client final : public ProtocolSession::Executor {
  public:
   // Who owns clients.
   class Owner {
@@ -29,15 +31,18 @@ class Client final : public qga::Session::Executor {
 
   struct Parts {
     EventLoop& loop;
-    Dispatcher& dispatcher;
+    RequestHandler& requests;
     Owner& owner;
     MemoryBudget memory;
     std::span<uint8_t> read_buffer;  // shared by all clients: nothing stays in it between calls
   };
 
+  // The session of the channel's protocol.
+  using MakeSession = std::function<std::unique_ptr<ProtocolSession>(ProtocolSession::Executor& executor)>;
+
   // The parts are lent for the life of this.
   Client(const Parts& parts, transport::Connection connection, uint32_t channel, std::string channel_name,
-         const qga::SessionOptions& options);
+         const MakeSession& make_session);
   ~Client() override;
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
@@ -46,7 +51,7 @@ class Client final : public qga::Session::Executor {
   Status Start();
   // Takes no more input: the service stops. What is under way is answered.
   void StopInput();
-  bool is_idle() const { return session_.is_idle() && session_.output().is_empty(); }
+  bool is_idle() const { return session_->is_idle() && session_->output().is_empty(); }
   uint32_t channel() const { return asker_.channel_index; }
 
   // From the session.
@@ -71,7 +76,7 @@ class Client final : public qga::Session::Executor {
 
   const Parts parts_;
   Asker asker_;
-  qga::Session session_;
+  const std::unique_ptr<ProtocolSession> session_;
   std::optional<transport::Connection> connection_;  // none: gone
   uint32_t watched_events_ = 0;
   bool may_read_ = false;         // the transport said that there is something

@@ -6,14 +6,14 @@
 #include "agent/core/command_access.h"
 #include "agent/core/command_table.h"
 #include "agent/core/own_commands.h"
-#include "agent/core/worker_call.h"
+#include "agent/core/request_handler.h"
 #include "base/clock.h"
 
 namespace reeve::core {
 
 // The way of a request through the core (design, section 2): find the command, may it be issued at all, check its
 // arguments, may it be issued with these, carry it out or hand it to its worker, and record it. Not thread-safe.
-class Dispatcher {
+class Dispatcher final : public RequestHandler {
  public:
   // What the dispatcher needs; all lent for its life.
   struct Parts {
@@ -28,9 +28,7 @@ class Dispatcher {
   };
   explicit Dispatcher(const Parts& parts) : parts_(parts) {}
 
-  // Answers by exactly one call of `on_reply`, from within this or later. `asker` must live until then. Deadlines count
-  // from `arrived`.
-  void Dispatch(Asker& asker, Request request, RunningTime arrived, OnReply on_reply);
+  void Dispatch(Asker& asker, Request request, RunningTime arrived, OnReply on_reply) override;
 
  private:
   void Refuse(Asker& asker, const Command& command, const policy::Decision* decision, std::string_view object);

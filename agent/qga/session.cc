@@ -4,8 +4,8 @@
 #include <string_view>
 #include <utility>
 
+#include "agent/qmp/reply_writer.h"
 #include "base/check.h"
-#include "base/json_writer.h"
 
 namespace reeve::qga {
 
@@ -15,16 +15,8 @@ namespace {
 // one go.
 constexpr std::chrono::seconds kPartialGrace{1};
 
-// An error text may repeat what the host sent (a name, a value of 64 MiB); this much of it is enough for any
-// reader.
-constexpr size_t kMaxDescriptionBytes = 64 * 1024;
-
 constexpr std::string_view kTooManyWaiting = "too many requests are waiting on this channel (at most 32)";
 static_assert(kMaxWaiting == 32, "the text names it");
-
-std::string_view ClassName(ErrorClass error_class) {
-  return error_class == ErrorClass::kCommandNotFound ? "CommandNotFound" : "GenericError";
-}
 
 void Earlier(std::optional<RunningTime>& wake, std::optional<RunningTime> other) {
   if (other && (!wake || *other < *wake)) wake = other;
@@ -254,35 +246,11 @@ void Session::Abandon(size_t count) {
 // --- replies leave ---
 
 void Session::Emit(Entry& entry, RunningTime now) {
-  Reply& reply = entry.reply;
-  if (reply.kind == Reply::Kind::kNothing) return;
+  if (entry.reply.kind == Reply::Kind::kNothing) return;
   if (output_.is_empty()) progress_ = now;
   const size_t before = output_.size();
-  std::string text;
-  if (reply.kind == Reply::Kind::kReturn) {
-    text = entry.is_delimited ? "\xFF{\"return\": " : "{\"return\": ";
-    output_.Append(text);
-    output_.Splice(std::move(reply.value));
-    text.clear();
-    if (entry.id) {
-      text = ", \"id\": ";
-      json::Append(text, *entry.id);
-    }
-    text += "}\n";
-  } else {
-    text = "{";
-    if (entry.id) {
-      text += "\"id\": ";
-      json::Append(text, *entry.id);
-      text += ", ";
-    }
-    text += "\"error\": {\"class\": \"";
-    text += ClassName(reply.error_class);
-    text += "\", \"desc\": ";
-    json::AppendString(text, std::string_view(reply.description).substr(0, kMaxDescriptionBytes));
-    text += "}}\n";
-  }
-  output_.Append(text);
+  if (entry.is_delimited && entry.reply.kind == Reply::Kind::kReturn) output_.Append("\xFF");
+  qmp::AppendReply(output_, std::move(entry.reply), entry.id);
   appended_ += output_.size() - before;
   line_ends_.push_back(appended_);
 }

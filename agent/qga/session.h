@@ -7,11 +7,8 @@
 #include <optional>
 #include <string>
 
-#include "agent/qga/request_reader.h"
-#include "agent/request.h"
-#include "base/byte_queue.h"
-#include "base/bytes.h"
-#include "base/clock.h"
+#include "agent/protocol_session.h"
+#include "agent/qmp/request_reader.h"
 
 namespace reeve::qga {
 
@@ -37,78 +34,50 @@ struct SessionOptions {
   std::chrono::milliseconds stall_timeout{30'000};
 };
 
-// One connection of protocol `qga`: bytes in, requests out; replies in, bytes out. It knows no descriptor, no
-// loop and no clock: time is passed in and must not go back. Not thread-safe; owned by the core.
+using qmp::InputError;
+using qmp::Item;
+using qmp::RequestReader;
+
+// One connection of protocol `qga`.
 //
-// - Strictly serial: one request of the connection is with the Executor at a time, the next starts when it
-// was
+// - Strictly serial: one request of the connection is with the Executor at a time, the next starts when it was
 //   answered. Replies leave in the order of the requests, one line each, and nothing else is ever sent.
-// - A guest-sync or guest-sync-delimited that had to wait `sync_timeout` overtakes: it is executed and
-// answered, the
+// - A guest-sync or guest-sync-delimited that had to wait `sync_timeout` overtakes: it is executed and answered, the
 //   replies of all requests before it are dropped when they come. Those requests are still executed, in their
 //   order, and what follows the sync runs beside them. 0xFF stands directly before a successful
 //   guest-sync-delimited reply.
 // - The same happens to all requests when the connection closes.
-class Session {
+class Session final : public ProtocolSession {
  public:
-  // Who carries requests out: the core.
-  class Executor {
-   public:
-    virtual ~Executor() = default;
-    // Carry out `request`; deadlines count from `arrived`, since when it may have waited (thaw has none).
-    // Answer it by exactly one Session::Answer(token, ...), from within this call or later. Must not call the
-    // session otherwise. Tokens are unique within a session and grow.
-    virtual void Execute(uint64_t token, Request request, RunningTime arrived) = 0;
-  };
-
   // `executor` must outlive the session.
   Session(SessionOptions options, Executor& executor);
-  ~Session();
+  ~Session() override;
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // --- from the transport ---
-
-  // Bytes as they were read, in any portions. They are always taken whole: what comes after too much output
-  // was made is kept as bytes until there is room again.
-  void TakeInput(Bytes bytes, RunningTime now);
-  // Whether to read on. False while too much output stands unread, and after Close().
-  bool wants_input() const;
-  // How many bytes of a request that is not complete are held.
-  size_t partial_bytes() const { return reader_.partial_bytes(); }
-  // Answers that request by an error in its turn, and skips the rest of it.
-  void RefusePartial(std::string description, RunningTime now);
-  // Bytes to be written, oldest first; what was written is taken off by ConsumeOutput().
-  const ByteQueue& output() const { return output_; }
-  void ConsumeOutput(size_t count, RunningTime now);
-  // The serial port showed a hang-up; the next client's first bytes may have come before it. Output queued by
-  // now is dropped (but for the rest of a line already begun), never a request; what is half read dies when
-  // it has not grown for 1 s, or at LF, 0xFF or a control byte.
-  void HangUp(RunningTime now);
+  void TakeInput(Bytes bytes, RunningTime now) override;
+  bool wants_input() const override;
+  size_t partial_bytes() const override { return reader_.partial_bytes(); }
+  // The error takes its turn among the replies.
+  void RefusePartial(std::string description, RunningTime now) override;
+  const ByteQueue& output() const override { return output_; }
+  void ConsumeOutput(size_t count, RunningTime now) override;
+  // Output queued by now is dropped (but for the rest of a line already begun), never a request; what is half read
+  // dies when it has not grown for 1 s, or at LF, 0xFF or a control byte.
+  void HangUp(RunningTime now) override;
   // Drops queued output but for the rest of a line already begun. On a serial port the session does so by
   // itself at a sync, when its reader has taken nothing for `sync_timeout`.
   void DropQueuedOutput();
-  // The connection is gone: output is dropped, pending requests are still carried out, their replies dropped.
-  // Answer() is still to be called; the session may be destroyed once is_idle().
-  void Close();
-  // No request runs or waits.
-  bool is_idle() const;
+  void Close() override;
+  bool is_idle() const override;
 
-  // --- from the core ---
+  void Answer(uint64_t token, Reply reply, RunningTime now) override;
 
-  // The answer to Execute(token). A token that is unknown or was answered is a mistake of the caller's.
-  void Answer(uint64_t token, Reply reply, RunningTime now);
-
-  // --- time ---
-
-  // When OnTime() is to be called at the latest; no value: nothing is waited for. Ask again after each call
-  // above.
-  std::optional<RunningTime> NextWake() const;
-  void OnTime(RunningTime now);
-  // The client has given up by `stall_timeout` and this is not a serial port: the core closes the connection.
-  // (On a serial port OnTime() drops the queued output and treats what is pending as after an overtaking
-  // sync.)
-  bool ShouldClose(RunningTime now) const;
+  std::optional<RunningTime> NextWake() const override;
+  void OnTime(RunningTime now) override;
+  // By `stall_timeout`. (On a serial port OnTime() drops the queued output and treats what is pending as after an
+  // overtaking sync.)
+  bool ShouldClose(RunningTime now) const override;
 
  private:
   struct Entry {

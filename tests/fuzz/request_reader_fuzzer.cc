@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "agent/qga/request_reader.h"
+#include "agent/qmp/request_reader.h"
 #include "base/check.h"
 #include "base/json_parser.h"
 #include "base/json_writer.h"
@@ -12,7 +12,7 @@
 // Claims: any division of the input into portions gives the same items, what was read can be written and read
 // again, and one LF ends whatever stands half (outside of a value that is still well-formed).
 
-namespace reeve::qga {
+namespace reeve::qmp {
 namespace {
 
 // Compared as text, because 1e3 is a double and comes out as the integer 1000, as in QEMU.
@@ -61,9 +61,9 @@ void Check(Bytes input) {
 }
 
 }  // namespace
-}  // namespace reeve::qga
+}  // namespace reeve::qmp
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  if (size > 0) reeve::qga::Check({data, size});
+  if (size > 0) reeve::qmp::Check({data, size});
   return 0;
 }

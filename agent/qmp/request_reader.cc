@@ -1,11 +1,11 @@
-#include "agent/qga/request_reader.h"
+#include "agent/qmp/request_reader.h"
 
 #include <utility>
 
 #include "base/json_lexer.h"
 #include "base/json_parser.h"
 
-namespace reeve::qga {
+namespace reeve::qmp {
 
 namespace {
 
@@ -153,4 +153,4 @@ void RequestReader::DropPartialAtLineFeed() {
   impl_->DropPartialAtLineFeed();
 }
 
-}  // namespace reeve::qga
+}  // namespace reeve::qmp

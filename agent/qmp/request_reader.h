@@ -8,7 +8,7 @@
 #include "agent/request.h"
 #include "base/bytes.h"
 
-namespace reeve::qga {
+namespace reeve::qmp {
 
 // Input that is no request: it gets an error line of class GenericError and nothing is executed.
 struct InputError {
@@ -57,4 +57,4 @@ class RequestReader {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace reeve::qga
+}  // namespace reeve::qmp

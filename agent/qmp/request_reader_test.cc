@@ -1,4 +1,4 @@
-#include "agent/qga/request_reader.h"
+#include "agent/qmp/request_reader.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 #include "base/json_parser.h"
 #include "base/json_writer.h"
 
-namespace reeve::qga {
+namespace reeve::qmp {
 namespace {
 
 using namespace std::string_view_literals;
@@ -318,4 +318,4 @@ TEST(RequestReaderPartialTest, WhatIsRefusedAmidAStringIsSkippedToItsEndAndHolds
 }
 
 }  // namespace
-}  // namespace reeve::qga
+}  // namespace reeve::qmp
