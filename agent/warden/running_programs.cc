@@ -113,6 +113,7 @@ void RunningPrograms::Start(PermittedProgram program, const WantedStreams& strea
   // std::function wants what can be copied.
   auto started = std::make_shared<StartedProgram>();
   started->program = number;
+  started->max_output_bytes = program.rule.output_bytes;
   started->status = std::move(pipes->status.first);
   started->stdin_pipe = std::move(pipes->in.second);
   started->stdout_pipe = std::move(pipes->out.first);

@@ -41,6 +41,7 @@ struct StartedProgram {
   UniqueFd stdin_pipe;
   UniqueFd stdout_pipe;
   UniqueFd stderr_pipe;
+  uint64_t max_output_bytes = 0;  // the rule's; whoever reads the pipes sees to it
 };
 
 // The programs that run for workers: each in a session, and where the machine can, a control group of its own, so that it ends

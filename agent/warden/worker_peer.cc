@@ -215,8 +215,10 @@ void WorkerPeer::AnswerRun(uint64_t request_id, const Granted<StartedProgram>& s
   std::vector<int> fds;
   for (const UniqueFd* fd : {&started->status, &started->stdin_pipe, &started->stdout_pipe, &started->stderr_pipe})
     if (fd->is_open()) fds.push_back(fd->get());
-  peer_.Send(wire::Type::kProgramStarted, request_id,
-             wire::ProgramStarted{started->program, static_cast<uint32_t>(started->pid), 0}, {}, fds);
+  const wire::ProgramStarted told{.program = started->program,
+                                  .pid = static_cast<uint32_t>(started->pid),
+                                  .max_output_bytes = static_cast<uint32_t>(started->max_output_bytes)};
+  peer_.Send(wire::Type::kProgramStarted, request_id, told, {}, fds);
 }
 
 }  // namespace reeve::warden

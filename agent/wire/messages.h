@@ -167,7 +167,7 @@ struct SignalProgram {
 struct ProgramStarted {
   uint64_t program = 0;  // the warden's number of it, never used again
   uint32_t pid = 0;
-  uint32_t reserved = 0;
+  uint32_t max_output_bytes = 0;  // of each stream, as the rule has it; 0: no limit of its own
 };
 
 // What the status pipe of a program carries at its end, once, before it closes (decision C4).

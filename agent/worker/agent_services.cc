@@ -168,7 +168,8 @@ int32_t AgentServices::Run(const reeve_agent* agent, uint64_t request_id, const 
                                   runs.status_fd.Release(),
                                   runs.stdin_fd.Release(),
                                   runs.stdout_fd.Release(),
-                                  runs.stderr_fd.Release()};
+                                  runs.stderr_fd.Release(),
+                                  runs.max_output_bytes};
     on_started(context, &result, 0, {});
   };
   return StatusOf(Of(agent).warden_.RunProgram(request_id, wanted, answer));

@@ -125,7 +125,8 @@ Status WardenClient::HandleStarted(wire::Packet packet) {
                          .status_fd = {},
                          .stdin_fd = {},
                          .stdout_fd = {},
-                         .stderr_fd = {}};
+                         .stderr_fd = {},
+                         .max_output_bytes = started.max_output_bytes};
   std::vector<UniqueFd*> places = {&program.status_fd};
   if ((run.streams & wire::kStreamStdin) != 0) places.push_back(&program.stdin_fd);
   if ((run.streams & wire::kStreamStdout) != 0) places.push_back(&program.stdout_fd);

@@ -30,6 +30,7 @@ struct StartedProgram {
   uint64_t program = 0;
   uint32_t pid = 0;
   UniqueFd status_fd, stdin_fd, stdout_fd, stderr_fd;  // open as they were asked for
+  uint64_t max_output_bytes = 0;                       // 0: the rule has none of its own
 };
 
 template <typename T>

@@ -86,8 +86,9 @@ void ExecPlugin::FinishStart(uint64_t request_id, plugin::Started started) {
   if (!started.runs) return Refuse(pending, started.refusal);
   ExecRecord record{.channel = pending.channel, .pid = started.pid, .status = std::move(status)};
   if (in) record.in.emplace(std::move(in), std::move(pending.input));
-  if (out) record.out.emplace(std::move(out));
-  if (err) record.err.emplace(std::move(err));
+  const size_t max_bytes = started.max_output_bytes != 0 ? started.max_output_bytes : StreamCapture::kMaxBytes;
+  if (out) record.out.emplace(std::move(out), max_bytes);
+  if (err) record.err.emplace(std::move(err), max_bytes);
   Follow(records_.Add(std::move(record)));
   ReportHeld();
   pending.reply.Return("{\"pid\": " + std::to_string(started.pid) + "}");

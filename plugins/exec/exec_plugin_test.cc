@@ -173,6 +173,18 @@ TEST_F(ExecPluginTest, StreamWithoutAByteHasNoMember) {
   EXPECT_EQ(Status(), R"({"exitcode": 0, "out-data": "eA==", "out-truncated": false, "exited": true})");
 }
 
+TEST_F(ExecPluginTest, KeepsNoMoreOfAStreamThanTheRuleAllows) {
+  agent_.LimitOutput(3);
+  FakeAgent::FakeProgram& program = Run();
+  program.Say(program.out, "abcd");
+  program.Say(program.err, "xyz");
+  program.CloseOutput();
+  program.End(REEVE_PROGRAM_EXITED, 0);
+  Turns();
+  EXPECT_EQ(Status(), R"({"exitcode": 0, "err-data": ")" + Encoded("xyz") + R"(", "out-data": ")" + Encoded("abc") +
+                          R"(", "err-truncated": false, "out-truncated": true, "exited": true})");
+}
+
 TEST_F(ExecPluginTest, WithoutCaptureOnlyTheEndIsWaitedFor) {
   Run(R"("capture-output": "none")").End(REEVE_PROGRAM_EXITED, 0);
   Turns();

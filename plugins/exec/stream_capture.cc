@@ -20,7 +20,7 @@ void StreamCapture::Drain(std::span<uint8_t> scratch, const MayKeep& may_keep) {
 // Once something was thrown away nothing that follows is kept: what the host gets is a beginning, without
 // holes.
 void StreamCapture::Keep(Bytes bytes, const MayKeep& may_keep) {
-  const size_t count = is_truncated_ ? 0 : std::min(bytes.size(), kMaxBytes - kept_.size());
+  const size_t count = is_truncated_ ? 0 : std::min(bytes.size(), max_bytes_ - kept_.size());
   const bool is_kept = count > 0 && may_keep(count);
   if (is_kept) kept_ += AsText(bytes.first(count));
   if (!is_kept || count < bytes.size()) is_truncated_ = true;

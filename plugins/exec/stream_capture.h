@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <functional>
 #include <span>
@@ -11,7 +12,7 @@
 namespace reeve::exec {
 
 // What a program wrote to one of its streams. Reads all of it, always, so that no program ever waits for a
-// full pipe; keeps the first kMaxBytes. Not thread-safe.
+// full pipe; keeps the first `max_bytes`. Not thread-safe.
 class StreamCapture {
  public:
   static constexpr size_t kMaxBytes = 16 << 20;  // qemu-ga's limit
@@ -21,7 +22,8 @@ class StreamCapture {
   // Asked before bytes are kept: false when there is no room for them in all.
   using MayKeep = std::function<bool(size_t bytes)>;
 
-  explicit StreamCapture(UniqueFd pipe) : pipe_(std::move(pipe)) {}
+  explicit StreamCapture(UniqueFd pipe, size_t max_bytes = kMaxBytes)
+      : pipe_(std::move(pipe)), max_bytes_(std::min(max_bytes, kMaxBytes)) {}
 
   // Reads what is there. `scratch` is lent for the call. Once the stream has ended the pipe is still open, to
   // be forgotten by the loop before Close.
@@ -37,6 +39,7 @@ class StreamCapture {
   void Keep(Bytes bytes, const MayKeep& may_keep);
 
   UniqueFd pipe_;
+  size_t max_bytes_;
   std::string kept_;
   bool is_ended_ = false;
   bool is_truncated_ = false;

@@ -47,13 +47,16 @@ def refusal(reply, error_class):
     return reply["error"]["desc"]
 
 
-def output_of(reeve, path, *arguments, **more):
+def status_of_run(reeve, path, *arguments, **more):
     with reeve.connect() as client:
         reply = client.call("guest-exec", path=path, arg=list(arguments), capture_output=True, **more)
         assert "return" in reply, reply
         pid = reply["return"]["pid"]
-        status = wait_until(lambda: (now := client.call("guest-exec-status", pid=pid)["return"])["exited"] and now, 20, "end")
-        return base64.b64decode(status.get("out-data", "")).decode()
+        return wait_until(lambda: (now := client.call("guest-exec-status", pid=pid)["return"])["exited"] and now, 20, "end")
+
+
+def output_of(reeve, path, *arguments, **more):
+    return base64.b64decode(status_of_run(reeve, path, *arguments, **more).get("out-data", "")).decode()
 
 
 # ---- profiles
@@ -118,6 +121,13 @@ def test_rule_of_exec_opens_the_two_commands_and_a_denial_closes_them(reeve):
     line = path.read_text().splitlines().index("  deny: [guest-exec]") + 1
     text = refusal(reeve.call("guest-exec", path="/usr/bin/echo", arg=["hello"]), "CommandNotFound")
     assert text == f"Command guest-exec has been disabled: policy rule 'commands.deny' in {path}:{line}"
+
+
+def test_a_rules_output_is_the_most_that_is_kept_of_a_stream(reeve):
+    reeve.write_policy("schema: 1\n" + EXEC_RULE.replace("as: nobody", "as: nobody\n      output: 4 B"))
+    reeve.start()
+    status = status_of_run(reeve, "/usr/bin/echo", "hello")
+    assert (base64.b64decode(status["out-data"]), status["out-truncated"]) == (b"hell", True)
 
 
 def test_deny_beats_allow_unless_the_allow_is_more_specific(reeve):

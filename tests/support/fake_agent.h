@@ -172,6 +172,8 @@ class FakeAgent {
   FakeProgram& program() { return *programs_.back(); }
   size_t program_count() const { return programs_.size(); }
   void SetNextPid(uint32_t pid) { next_pid_ = pid; }
+  // What their rule lets each of their streams give.
+  void LimitOutput(uint64_t max_output_bytes) { max_output_bytes_ = max_output_bytes; }
 
   // What was signalled: the program's number and the signal.
   const std::vector<std::pair<uint64_t, int32_t>>& signals() const { return signals_; }
@@ -300,7 +302,7 @@ class FakeAgent {
     program->stdin_bytes = asked->stdin_bytes;
     program->pid = self_->next_pid_++;
     program->number = self_->programs_.size() + 1;
-    reeve_started started{sizeof started, program->pid, program->number, -1, -1, -1, -1};
+    reeve_started started{sizeof started, program->pid, program->number, -1, -1, -1, -1, self_->max_output_bytes_};
     ForPlugin(program->status, started.status_fd);
     if (asked->streams & REEVE_STREAM_STDIN) ToPlugin(program->in, started.stdin_fd);
     if (asked->streams & REEVE_STREAM_STDOUT) ForPlugin(program->out, started.stdout_fd);
@@ -377,6 +379,7 @@ class FakeAgent {
   std::optional<std::pair<int32_t, std::string>> run_refusal_;
   std::vector<std::pair<uint64_t, int32_t>> signals_;
   uint32_t next_pid_ = 4711;
+  uint64_t max_output_bytes_ = 0;
   uint64_t held_ = 0;
   bool has_handle_block_ = true;
   uint64_t granted_at_most_ = 64 * 1024;

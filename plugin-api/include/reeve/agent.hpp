@@ -49,6 +49,7 @@ struct Started {
   uint32_t pid = 0;
   uint64_t program = 0;
   int status_fd = -1, stdin_fd = -1, stdout_fd = -1, stderr_fd = -1;  // yours
+  uint64_t max_output_bytes = 0;  // of each stream, as the rule has it; 0: no limit of its own. Read on, keep no more
   Refusal refusal;
 };
 
@@ -215,6 +216,7 @@ class Agent {
       result.stdin_fd = started->stdin_fd;
       result.stdout_fd = started->stdout_fd;
       result.stderr_fd = started->stderr_fd;
+      result.max_output_bytes = started->max_output_bytes;
     }
     result.refusal = {error_number, std::string(ViewOf(text))};
     (*TakeBack<OnStarted>(context))(std::move(result));

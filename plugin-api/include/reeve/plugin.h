@@ -251,6 +251,7 @@ typedef struct reeve_started {
   int32_t stdin_fd;
   int32_t stdout_fd;
   int32_t stderr_fd;
+  uint64_t max_output_bytes; /* of each stream, as the rule has it; 0: no limit of its own. Read on and keep no more. */
 } reeve_started;
 
 #define REEVE_PROGRAM_EXITED 1u /* `value` is its exit code */
