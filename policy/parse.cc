@@ -134,8 +134,9 @@ void ReadLimits(SchemaReader& reader, const YamlNode& node, Policy& policy) {
 }
 
 void ReadSandboxDefaults(SchemaReader& reader, const YamlNode& node, Policy& policy) {
-  const MapSchema schema = {{"landlock"}, {"network", "memory", "tasks", "open-files", "restart"}};
+  const MapSchema schema = {{"landlock", "restart"}, {"network", "memory", "tasks", "open-files"}};
   if (!reader.CheckMap(node, "sandbox-defaults", schema)) return;
+  if (const YamlNode* restart = SchemaReader::Find(node, "restart")) ReadRestart(reader, *restart, policy);
   const YamlNode* landlock = SchemaReader::Find(node, "landlock");
   if (landlock == nullptr || !reader.CheckMap(*landlock, "landlock", {{"minimum"}, {"want"}})) return;
   if (const YamlNode* minimum = SchemaReader::Find(*landlock, "minimum")) {

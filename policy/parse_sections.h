@@ -16,6 +16,8 @@ Origin OriginOf(const SchemaReader& reader, const YamlNode& node);
 void ReadExec(SchemaReader& reader, const YamlNode& node, Policy& policy);
 void ReadFiles(SchemaReader& reader, const YamlNode& node, TextOf text_of, Policy& policy);
 void ReadPlugins(SchemaReader& reader, const YamlNode& node, Policy& policy);
+// `restart:` of sandbox-defaults.
+void ReadRestart(SchemaReader& reader, const YamlNode& node, Policy& policy);
 void ReadDeny(SchemaReader& reader, const YamlNode& node, Policy& policy);
 std::optional<Matcher> ReadMatcher(SchemaReader& reader, const YamlNode& node);
 

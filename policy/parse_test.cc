@@ -187,7 +187,7 @@ TEST(PolicyParseTest, EachKeyReachesTheModel) {
   const Policy policy = MustParse(R"(schema: 1
 audit: {sink: [stderr, "file:/var/log/a"], decisions: all}
 limits: {deadline: 2min, deadlines: {guest-file-read: 500ms}}
-sandbox-defaults: {landlock: {minimum: 2}}
+sandbox-defaults: {landlock: {minimum: 2}, restart: {initial: 50ms, max: 30s, budget: 3 per 1min}}
 channels: {b: {match: {unix-uid: 5}, commands: {deny: ["*"]}}}
 exec:
   rules:
@@ -200,6 +200,10 @@ files:
   EXPECT_EQ(policy.max_deadline_ms, 120'000u);
   EXPECT_EQ(policy.command_deadline_ms.at("guest-file-read"), 500u);
   EXPECT_EQ(policy.landlock_minimum, 2u);
+  EXPECT_EQ(policy.restart.initial_ms, 50u);
+  EXPECT_EQ(policy.restart.max_ms, 30'000u);
+  EXPECT_EQ(policy.restart.budget, 3u);
+  EXPECT_EQ(policy.restart.period_ms, 60'000u);
   EXPECT_EQ(policy.channels[0].match_unix_uid, 5u);
   const ProgramRule& rule = policy.programs[0];
   EXPECT_EQ(rule.as.name, "acme");

@@ -149,6 +149,16 @@ struct AuditRules {
   std::vector<std::string> sinks;  // "journal", "syslog", "stderr", "file:/path"
 };
 
+// When a worker that crashed may start again. The first crash delays nothing; the second one within `period_ms` delays
+// the next start by `initial_ms`, each further one by twice as much, at most by `max_ms`; the `budget`-th quarantines
+// its plugin.
+struct RestartRules {
+  uint32_t initial_ms = 1000;
+  uint32_t max_ms = 60'000;
+  uint32_t budget = 5;
+  uint32_t period_ms = 600'000;
+};
+
 enum class BaseProfile : uint8_t { kMinimal, kStandard, kOpen };
 
 struct Policy {
@@ -167,6 +177,7 @@ struct Policy {
   uint32_t max_deadline_ms = 0;                         // 0: the manifest's stand
   std::map<std::string, uint32_t> command_deadline_ms;  // lowered per command
   uint32_t landlock_minimum = 0;
+  RestartRules restart;
 };
 
 }  // namespace reeve::policy

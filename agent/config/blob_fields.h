@@ -82,11 +82,16 @@ void Fields(auto& archive, Is<policy::AuditRules> auto& v) {
   archive(decisions, sinks);
 }
 
+void Fields(auto& archive, Is<policy::RestartRules> auto& v) {
+  auto& [initial_ms, max_ms, budget, period_ms] = v;
+  archive(initial_ms, max_ms, budget, period_ms);
+}
+
 void Fields(auto& archive, Is<policy::Policy> auto& v) {
   auto& [name, default_origin, profile, commands, profile_commands, channels, programs, program_denies, directories,
-         file_denies, plugins, audit, max_deadline_ms, command_deadline_ms, landlock_minimum] = v;
+         file_denies, plugins, audit, max_deadline_ms, command_deadline_ms, landlock_minimum, restart] = v;
   archive(name, default_origin, profile, commands, profile_commands, channels, programs, program_denies, directories,
-          file_denies, plugins, audit, max_deadline_ms, command_deadline_ms, landlock_minimum);
+          file_denies, plugins, audit, max_deadline_ms, command_deadline_ms, landlock_minimum, restart);
 }
 
 void Fields(auto& archive, Is<policy::PathGrant> auto& v) {
