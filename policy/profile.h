@@ -54,7 +54,10 @@ struct ResourceLimits {
 struct SandboxProfile {
   std::string name;  // "core", "log", or the plugin's name
   Role role = Role::kWorker;
-  uint32_t uid = 0;           // also the gid; numeric, from the reserved range, one per process role and plugin
+  uint32_t uid = 0;  // also the gid; numeric, from the reserved range, one per process role and plugin
+  // The warden is an ordinary user and `uid` is its own: filters, Landlock, no_new_privs and limits hold; no uid apart, no
+  // namespace, no private root, and the user's groups and bounding set stay.
+  bool is_unprivileged = false;
   uint64_t capabilities = 0;  // bit n is capability n; permitted and effective, nothing else
   MountView mounts = MountView::kPrivateRoot;
   bool has_host_net = false;

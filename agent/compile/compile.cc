@@ -1,9 +1,12 @@
 #include "agent/compile/compile.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "agent/compile/lookups.h"
 #include "agent/compile/trusted_text.h"
+#include "agent/config/unprivileged.h"
 #include "agent/sandbox/filter/filter_compile.h"
 #include "policy/decide.h"
 #include "policy/parse.h"
@@ -153,11 +156,20 @@ std::expected<config::Config, Problems> Gather(const Options& options) {
   return std::move(*config);
 }
 
-std::expected<config::Config, Problems> Finish(config::Config config, std::string_view answers) {
+std::expected<config::Config, Problems> Finish(config::Config config, std::string_view answers,
+                                               const std::string& home) {
   const Result<Lookups> lookups = ParseLookups(answers);
   if (!lookups) return std::unexpected(Problems{lookups.error().message()});
   const Problems problems = Apply(*lookups, config);
   if (!problems.empty()) return std::unexpected(problems);
+  if (config.is_unprivileged) {
+    config::TakePrivileges({.name = "uid " + std::to_string(::geteuid()),
+                            .uid = ::geteuid(),
+                            .gid = ::getegid(),
+                            .groups = {},
+                            .home = home},
+                           config);
+  }
   ResolvePrograms(config.policy, config.warnings);
   if (auto decider = policy::Decider::Create(config.policy); !decider) {
     return std::unexpected(Problems{decider.error().message()});

@@ -17,8 +17,10 @@ using Problems = std::vector<std::string>;  // one line each, `FILE:LINE:COL: ..
 // is wrong is left out with a warning; anything else that is wrong fails.
 std::expected<config::Config, Problems> Gather(const Options& options);
 
-// The rest. `answers` are reeve-resolve's; without them only root is known and no uid is taken to be somebody's.
-std::expected<config::Config, Problems> Finish(config::Config config, std::string_view answers);
+// The rest. `answers` are reeve-resolve's; without them only root is known and no uid is taken to be somebody's. `home` is the
+// home of who runs this, for an unprivileged configuration.
+std::expected<config::Config, Problems> Finish(config::Config config, std::string_view answers,
+                                               const std::string& home = "");
 
 // The files and directories that Gather reads, for confinement.
 std::vector<std::string> ReadPaths(const Options& options);

@@ -118,6 +118,7 @@ std::vector<std::string> Apply(const Lookups& lookups, config::Config& config) {
       problems.push_back(origin.ToString() + ": there is no user '" + as.name + "' here");
     }
   });
+  if (config.is_unprivileged) return problems;
   for (uint32_t uid : Uids(config)) {
     const auto taken = lookups.taken_uids.find(uid);
     if (taken == lookups.taken_uids.end()) continue;

@@ -30,7 +30,8 @@ struct Lookups {
 std::string LookupLines(const config::Config& config);
 // `answers` are not trusted to be well formed: kBadMessage.
 Result<Lookups> ParseLookups(std::string_view answers);
-// Fills every RunAs and refuses uids of the range that somebody has. One line for each thing that is wrong.
+// Fills every RunAs and, unless the configuration is unprivileged and uses none, refuses uids of the range that somebody has.
+// One line for each thing that is wrong.
 std::vector<std::string> Apply(const Lookups& lookups, config::Config& config);
 
 // Where each rule's program stands now (decision M17). A program that is not there leaves its identity empty.

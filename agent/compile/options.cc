@@ -31,6 +31,7 @@ enum Option : int {
   kFallback,
   kWarning,
   kGeneration,
+  kUnprivileged,
   kListLookups,
   kListCommands,
 };
@@ -54,6 +55,7 @@ constexpr struct option kOptions[] = {
     {"fallback", no_argument, nullptr, kFallback},
     {"warning", required_argument, nullptr, kWarning},
     {"generation", required_argument, nullptr, kGeneration},
+    {"unprivileged", required_argument, nullptr, kUnprivileged},
     {"list-lookups", no_argument, nullptr, kListLookups},
     {"list-commands", no_argument, nullptr, kListCommands},
     {nullptr, 0, nullptr, 0},
@@ -131,6 +133,10 @@ Status Take(int option, const std::string& value, Options& options) {
       break;
     case kGeneration:
       return ReadNumber("--generation", value, line.generation);
+    case kUnprivileged:
+      line.is_unprivileged = true;
+      line.home = value;
+      break;
     case kListLookups:
       options.task = Task::kListLookups;
       break;

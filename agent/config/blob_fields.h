@@ -110,11 +110,12 @@ void Fields(auto& archive, Is<policy::ResourceLimits> auto& v) {
 }
 
 void Fields(auto& archive, Is<policy::SandboxProfile> auto& v) {
-  auto& [name, role, uid, capabilities, mounts, has_host_net, has_host_uts, has_host_pid, dies_with_parent,
-         locks_memory, makes_threads, promises, paths, inherited, limits, landlock_minimum, load_filter, run_filter] =
-      v;
-  archive(name, role, uid, capabilities, mounts, has_host_net, has_host_uts, has_host_pid, dies_with_parent,
-          locks_memory, makes_threads, promises, paths, inherited, limits, landlock_minimum, load_filter, run_filter);
+  auto& [name, role, uid, is_unprivileged, capabilities, mounts, has_host_net, has_host_uts, has_host_pid,
+         dies_with_parent, locks_memory, makes_threads, promises, paths, inherited, limits, landlock_minimum,
+         load_filter, run_filter] = v;
+  archive(name, role, uid, is_unprivileged, capabilities, mounts, has_host_net, has_host_uts, has_host_pid,
+          dies_with_parent, locks_memory, makes_threads, promises, paths, inherited, limits, landlock_minimum,
+          load_filter, run_filter);
 }
 
 void Fields(auto& archive, Is<TypeSpec::MemberSpec> auto& v) {
@@ -150,9 +151,9 @@ void Fields(auto& archive, Is<Plugin> auto& v) {
 }
 
 void Fields(auto& archive, Is<Config> auto& v) {
-  auto& [generation, run_directory, first_uid, uid_count, log, channels, plugins, policy, core, log_process,
+  auto& [generation, run_directory, first_uid, uid_count, is_unprivileged, log, channels, plugins, policy, core, log_process,
          service_filter, warnings, guest_info_version] = v;
-  archive(generation, run_directory, first_uid, uid_count, log, channels, plugins, policy, core, log_process,
+  archive(generation, run_directory, first_uid, uid_count, is_unprivileged, log, channels, plugins, policy, core, log_process,
           service_filter, warnings, guest_info_version);
 }
 

@@ -60,6 +60,7 @@ struct Config {
   std::string run_directory;   // -t, else RUNTIME_DIRECTORY, else /run/reeve
   uint32_t first_uid = 78000;  // the reserved range, `uid-range:`
   uint32_t uid_count = 256;
+  bool is_unprivileged = false;  // served by an ordinary user (agent/config/unprivileged.h)
   LogSettings log;
   std::vector<Channel> channels;
   std::vector<Plugin> plugins;  // plugins[0] is the core's own: sync, ping, info (no library, no worker)

@@ -34,7 +34,12 @@ constexpr std::string_view kRemark = "remark: ";
 constexpr std::string_view kFailure = "failure: ";
 
 bool HasPrivateRoot(const ChildPlan& plan) {
-  return plan.profile->mounts == MountView::kPrivateRoot;
+  return plan.profile->mounts == MountView::kPrivateRoot && !plan.profile->is_unprivileged;
+}
+
+// A mount of its own for the plugin, beside the machine's.
+bool MountsPlugin(const ChildPlan& plan) {
+  return plan.plugin_fd >= 0 && plan.profile->mounts == MountView::kRecursiveSlave && !plan.profile->is_unprivileged;
 }
 
 MountAccess MountAccessFor(PathAccess access) {
@@ -96,6 +101,7 @@ class Child {
 struct Step {
   const char* name;
   Status (Child::*run)();
+  bool needs_root = false;
 };
 constexpr Step kSteps[] = {
     {"plan", &Child::CheckPlan},
@@ -105,11 +111,11 @@ constexpr Step kSteps[] = {
     {"inherited", &Child::OpenInheritedFds},
     {"files", &Child::TakeFiles},
     {"limits", &Child::Limit},
-    {"namespaces", &Child::UnshareNamespaces},
+    {"namespaces", &Child::UnshareNamespaces, true},
     {"root", &Child::EnterTree},
     {"landlock rules", &Child::PrepareLandlock},
-    {"capabilities", &Child::PassCapabilities},
-    {"user", &Child::DropRoot},
+    {"capabilities", &Child::PassCapabilities, true},
+    {"user", &Child::DropRoot, true},
     {"root is gone", &Child::AssertDropped},
     {"system bus", &Child::ConnectBus},
     {"no new privileges", &Child::ForbidNewPrivileges},
@@ -121,9 +127,11 @@ constexpr Step kSteps[] = {
 Status Child::CheckPlan() {
   if (profile_.uid == 0) return Fail(Code::kInvalidArgument, "a confined process cannot be root");
   if (profile_.run_filter.empty()) return Fail(Code::kInvalidArgument, "the profile has no filter");
-  const bool needs_directory = plan_.plugin_fd >= 0 && !HasPrivateRoot(plan_);
-  if (needs_directory && plan_.slave_mount_directory.empty()) {
+  if (MountsPlugin(plan_) && plan_.slave_mount_directory.empty()) {
     return Fail(Code::kInvalidArgument, "no directory for the plugin");
+  }
+  if (profile_.is_unprivileged && profile_.capabilities != 0) {
+    return Fail(Code::kUnsupported, "its capabilities take root to give");
   }
   return {};
 }
@@ -202,7 +210,9 @@ Status Child::TakeFiles() {
   if (plugin_) {
     plugin = REEVE_TRY(Reopen(plugin_.get()));
     elf_fds.push_back(plugin.get());
-    REEVE_TRY(mounts_.TakeFd(plugin_.get(), kPluginPath, MountAccess::kReadExecute));
+    if (!profile_.is_unprivileged) {
+      REEVE_TRY(mounts_.TakeFd(plugin_.get(), kPluginPath, MountAccess::kReadExecute));
+    }
   }
   libraries_ = REEVE_TRY(NeededLibraries(elf_fds));
   REEVE_TRY(TakeLibraries());
@@ -215,7 +225,9 @@ Status Child::TakeFiles() {
 
 Status Child::Limit() {
   std::vector<std::string> remarks;
-  REEVE_TRY(ApplyLimits(profile_.limits, remarks));
+  // The user's other processes count among the tasks, and a limit on them all is not what was meant.
+  const LimitTasks tasks = profile_.is_unprivileged ? LimitTasks::kNo : LimitTasks::kYes;
+  REEVE_TRY(ApplyLimits(profile_.limits, tasks, remarks));
   for (const std::string& remark : remarks) Remark("limits: " + remark);
   return VolunteerForOutOfMemory();
 }
@@ -228,7 +240,7 @@ Status Child::EnterTree() {
   ::umask(0);  // the tree's directories must be searchable for the new user
   if (HasPrivateRoot(plan_)) {
     REEVE_TRY(std::move(mounts_).PivotInto());
-  } else if (plugin_) {
+  } else if (MountsPlugin(plan_)) {
     REEVE_TRY(std::move(mounts_).MountAt(plan_.slave_mount_directory));
   }
   ::umask(0077);
@@ -303,7 +315,8 @@ Status Child::ForbidNewPrivileges() {
 Status Child::DieWithWarden() {
   if (!profile_.dies_with_parent) return {};
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0) return FailErrno("set the parent-death signal");
-  const pid_t expected = profile_.has_host_pid ? plan_.warden_pid : 0;  // a parent outside is 0 in here
+  const bool sees_warden = CloneFlagsFor(profile_) == 0;
+  const pid_t expected = sees_warden ? plan_.warden_pid : 0;  // a parent outside is 0 in here
   if (::getppid() != expected) return Fail(Code::kClosed, "the warden is gone");
   return {};
 }
@@ -341,17 +354,19 @@ void Child::Report(std::string_view kind, const std::string& text) {
 
 std::string PluginPathIn(const ChildPlan& plan) {
   if (plan.plugin_fd < 0) return {};
+  if (plan.profile->is_unprivileged) return plan.plugin_path;
   return HasPrivateRoot(plan) ? std::string(kPluginPath) : plan.slave_mount_directory + kPluginPath;
 }
 
 uint64_t CloneFlagsFor(const policy::SandboxProfile& profile) {
-  return profile.has_host_pid ? 0 : CLONE_NEWPID;
+  return profile.has_host_pid || profile.is_unprivileged ? 0 : CLONE_NEWPID;
 }
 
 void ConfineAndExec(const ChildPlan& plan) {
   Child child(plan);
   if (!child.LiftReport()) ::_exit(kFailedToConfine);
   for (const Step& step : kSteps) {
+    if (step.needs_root && plan.profile->is_unprivileged) continue;
     const Status done = (child.*step.run)();
     if (done) continue;
     child.Report(kFailure, "step '" + std::string(step.name) + "': " + done.error().message());

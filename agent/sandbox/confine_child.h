@@ -9,8 +9,8 @@
 #include "policy/profile.h"
 
 // What a freshly forked child of the warden does to become a confined process: decision R7's steps in their
-// order, ending in execveat of the binary by descriptor. Needs root, one thread. The child must have been
-// forked with a copy of the warden's memory (fork, or clone3 without CLONE_VM).
+// order, ending in execveat of the binary by descriptor. Needs root, unless the profile is unprivileged; one thread. The child
+// must have been forked with a copy of the warden's memory (fork, or clone3 without CLONE_VM).
 
 namespace reeve::sandbox {
 
@@ -22,7 +22,7 @@ inline constexpr int kPolicyFd = 6;           // sealed memfd: the compiled conf
 inline constexpr int kFirstInheritedFd = 10;  // profile.inherited[i] stands at kFirstInheritedFd + i
 inline constexpr int kFirstExtraFd = 64;      // the plan's own further descriptors (the core's listeners) from here
 
-// The plugin's file in a private root, or below slave_mount_directory.
+// The plugin's file in a private root, or below slave_mount_directory. An unprivileged process finds it where it is.
 inline constexpr const char* kPluginPath = "/plugin.so";
 
 // `fd` of the warden (lent) becomes `number` in the child. 0, 1 are /dev/null unless placed; 2 should be the
@@ -38,7 +38,8 @@ struct ChildPlan {
   std::vector<std::string> argv;                    // argv[0] names the process
   std::vector<std::string> environment;             // complete; nothing is inherited
   std::vector<PlacedFd> fds;
-  int plugin_fd = -1;  // checked plugin, O_PATH or O_RDONLY, or -1 for a role without plugin; lent
+  int plugin_fd = -1;       // checked plugin, O_PATH or O_RDONLY, or -1 for a role without plugin; lent
+  std::string plugin_path;  // where plugin_fd was opened
   // Only for MountView::kRecursiveSlave with a plugin: an existing directory in which the process needs
   // nothing. A tmpfs hides it in the child's own namespace, and the plugin stands there as `plugin.so`.
   std::string slave_mount_directory;
@@ -47,7 +48,7 @@ struct ChildPlan {
   int report_fd = -1;         // writing end of a pipe, close-on-exec; see ReadConfineReport. Lent
 };
 
-// Where the worker finds its plugin: kPluginPath, or below slave_mount_directory. Empty without plugin.
+// Where the worker finds its plugin: kPluginPath, below slave_mount_directory, or plugin_path. Empty without plugin.
 std::string PluginPathIn(const ChildPlan& plan);
 
 // The flags beside SIGCHLD with which the warden must clone the child: CLONE_NEWPID when the profile has its

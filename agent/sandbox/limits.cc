@@ -35,11 +35,10 @@ Status Apply(const Limit& limit, std::vector<std::string>& remarks) {
 
 }  // namespace
 
-Status ApplyLimits(const policy::ResourceLimits& limits, std::vector<std::string>& remarks) {
+Status ApplyLimits(const policy::ResourceLimits& limits, LimitTasks tasks, std::vector<std::string>& remarks) {
   const Limit all[] = {
       {RLIMIT_CORE, "RLIMIT_CORE", 0},
       {RLIMIT_NOFILE, "RLIMIT_NOFILE", limits.open_files},
-      {RLIMIT_NPROC, "RLIMIT_NPROC", limits.tasks},
       {RLIMIT_FSIZE, "RLIMIT_FSIZE", limits.file_bytes},
       {RLIMIT_MEMLOCK, "RLIMIT_MEMLOCK", limits.locked_bytes},
       {RLIMIT_STACK, "RLIMIT_STACK", kStackBytes},
@@ -48,7 +47,8 @@ Status ApplyLimits(const policy::ResourceLimits& limits, std::vector<std::string
 #endif
   };
   for (const Limit& limit : all) REEVE_TRY(Apply(limit, remarks));
-  return {};
+  if (tasks == LimitTasks::kNo) return {};
+  return Apply({RLIMIT_NPROC, "RLIMIT_NPROC", limits.tasks}, remarks);
 }
 
 Status VolunteerForOutOfMemory() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -12,7 +13,9 @@ namespace reeve::sandbox {
 
 // Sets soft and hard limits of this process. A hard limit that may not be raised (EPERM: also root without
 // CAP_SYS_RESOURCE) is set as high as it goes and named in `remarks`.
-Status ApplyLimits(const policy::ResourceLimits& limits, std::vector<std::string>& remarks);
+enum class LimitTasks : uint8_t { kYes, kNo };
+// `tasks`: RLIMIT_NPROC counts all processes of a user.
+Status ApplyLimits(const policy::ResourceLimits& limits, LimitTasks tasks, std::vector<std::string>& remarks);
 
 // A worker should go before the programs that the guest is there for. Needs /proc.
 Status VolunteerForOutOfMemory();

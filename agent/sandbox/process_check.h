@@ -20,9 +20,10 @@ enum class Stage : uint8_t {
 };
 
 struct ExpectedProcess {
-  std::string name;        // begins the error: "worker exec"
-  uint32_t uid = 0;        // real, effective, saved, fs; the gid is the same; no supplementary group
-  uint64_t permitted = 0;  // CapPrm and CapEff; CapInh, CapBnd, CapAmb are 0
+  std::string name;              // begins the error: "worker exec"
+  uint32_t uid = 0;              // real, effective, saved, fs; the gid is the same; no supplementary group
+  bool is_unprivileged = false;  // then gid and groups are the caller's own, and so is the bounding set: not looked at
+  uint64_t permitted = 0;        // CapPrm and CapEff; CapInh, CapBnd, CapAmb are 0
   uint32_t seccomp_filters = 0;
   bool has_one_thread = true;
   // /proc/PID/fd holds exactly these numbers. Not compared after the run sandbox stands (a plugin may hold

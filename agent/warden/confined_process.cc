@@ -61,6 +61,7 @@ Result<Child> StartConfined(EventLoop& loop, const ConfinedSetup& setup) {
   plan.binary_fd = setup.files.binary.get();
   plan.argv = setup.argv;
   plan.plugin_fd = setup.files.plugin.get();
+  plan.plugin_path = setup.plugin_path;
   plan.slave_mount_directory = EmptyDirectoryIn(setup.run_directory);
   plan.run_directory = setup.run_directory;
   plan.warden_pid = ::getpid();

@@ -22,6 +22,7 @@ struct ConfinedSetup {
   // Each becomes its number in the child. The child's ends are the setup's and closed here with it.
   std::vector<std::pair<UniqueFd, int>> fds;
   std::string run_directory;
+  std::string plugin_path;  // where files.plugin was opened
 
   void Place(UniqueFd fd, int number) { fds.emplace_back(std::move(fd), number); }
 };

@@ -42,10 +42,11 @@ wire::StartRecord RecordFor(const config::Config& config, const Worker& worker, 
   return record;
 }
 
-std::string PluginPathFor(const policy::SandboxProfile& profile, const std::string& run_directory) {
+std::string PluginPathFor(const config::Plugin& plugin, const std::string& run_directory) {
   sandbox::ChildPlan plan;
-  plan.profile = &profile;
+  plan.profile = &plugin.sandbox;
   plan.plugin_fd = 0;  // there is one
+  plan.plugin_path = plugin.library_path;
   plan.slave_mount_directory = EmptyDirectoryIn(run_directory);
   return sandbox::PluginPathIn(plan);
 }
@@ -58,7 +59,8 @@ Result<UniqueFd> SetUpWorker(const config::Config& config, Worker& worker, Prepa
   setup.profile = &plugin.sandbox;
   setup.argv = {"reeve-worker", plugin.name};
   setup.run_directory = config.run_directory;
-  const std::string plugin_path = PluginPathFor(plugin.sandbox, config.run_directory);
+  setup.plugin_path = plugin.library_path;
+  const std::string plugin_path = PluginPathFor(plugin, config.run_directory);
   const wire::StartRecord record = RecordFor(config, worker, files.handle_base, plugin_path);
   setup.files = std::move(files);
 

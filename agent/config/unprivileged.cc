@@ -1,0 +1,45 @@
+#include "agent/config/unprivileged.h"
+
+namespace reeve::config {
+namespace {
+
+constexpr uint32_t kRoot = 0;
+
+void TakeFrom(policy::SandboxProfile& profile, uint32_t uid) {
+  profile.uid = uid;
+  profile.is_unprivileged = true;
+}
+
+void TakeFrom(policy::RunAs& as, const policy::RunAs& self, const policy::Origin& origin, Config& config) {
+  if (as.uid == kRoot) {
+    as = self;
+  } else if (as.uid != self.uid) {
+    config.warnings.push_back(origin.ToString() + ": unprivileged: to act as user '" + as.name +
+                              "' takes root; what this rule allows will fail");
+  }
+}
+
+}  // namespace
+
+void TakePrivileges(const policy::RunAs& self, Config& config) {
+  config.warnings.push_back("unprivileged: all of Reeve runs as uid " + std::to_string(self.uid) +
+                            " with that user's rights, and rules for root mean that user");
+  config.warnings.emplace_back(
+      "unprivileged: system-call filters, Landlock, no_new_privs and limits hold; missing are a uid for each process, "
+      "mount, "
+      "network and other namespaces, an empty capability bounding set, and limits on tasks");
+  TakeFrom(config.core, self.uid);
+  TakeFrom(config.log_process, self.uid);
+  for (Plugin& plugin : config.plugins) {
+    TakeFrom(plugin.sandbox, self.uid);
+    if (plugin.sandbox.capabilities == 0) continue;
+    plugin.is_enabled = false;
+    plugin.disabled_reason = "plugin needs capabilities, which take root to give";
+    config.warnings.push_back("unprivileged: " + plugin.name + ": " + plugin.disabled_reason);
+  }
+  for (policy::ProgramRule& rule : config.policy.programs) TakeFrom(rule.as, self, rule.origin, config);
+  for (policy::FileDirectory& directory : config.policy.directories)
+    TakeFrom(directory.as, self, directory.origin, config);
+}
+
+}  // namespace reeve::config
