@@ -1,7 +1,5 @@
 #include "agent/compile/compile.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "agent/compile/lookups.h"
@@ -157,19 +155,12 @@ std::expected<config::Config, Problems> Gather(const Options& options) {
 }
 
 std::expected<config::Config, Problems> Finish(config::Config config, std::string_view answers,
-                                               const std::string& home) {
+                                               const std::optional<policy::RunAs>& ordinary_user) {
   const Result<Lookups> lookups = ParseLookups(answers);
   if (!lookups) return std::unexpected(Problems{lookups.error().message()});
   const Problems problems = Apply(*lookups, config);
   if (!problems.empty()) return std::unexpected(problems);
-  if (config.is_unprivileged) {
-    config::TakePrivileges({.name = "uid " + std::to_string(::geteuid()),
-                            .uid = ::geteuid(),
-                            .gid = ::getegid(),
-                            .groups = {},
-                            .home = home},
-                           config);
-  }
+  if (ordinary_user) config::TakePrivileges(*ordinary_user, config);
   ResolvePrograms(config.policy, config.warnings);
   if (auto decider = policy::Decider::Create(config.policy); !decider) {
     return std::unexpected(Problems{decider.error().message()});

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <expected>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,10 +18,10 @@ using Problems = std::vector<std::string>;  // one line each, `FILE:LINE:COL: ..
 // is wrong is left out with a warning; anything else that is wrong fails.
 std::expected<config::Config, Problems> Gather(const Options& options);
 
-// The rest. `answers` are reeve-resolve's; without them only root is known and no uid is taken to be somebody's. `home` is the
-// home of who runs this, for an unprivileged configuration.
+// The rest. `answers` are reeve-resolve's; without them only root is known and no uid is taken to be somebody's.
+// `ordinary_user`: as in the command line.
 std::expected<config::Config, Problems> Finish(config::Config config, std::string_view answers,
-                                               const std::string& home = "");
+                                               const std::optional<policy::RunAs>& ordinary_user = std::nullopt);
 
 // The files and directories that Gather reads, for confinement.
 std::vector<std::string> ReadPaths(const Options& options);

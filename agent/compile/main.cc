@@ -66,7 +66,7 @@ int Work(const Options& options, int out_fd) {
   Result<std::string> answers = std::string();
   if (options.lookups_fd >= 0) answers = sys::ReadToEnd(options.lookups_fd, kMaxLookupBytes);
   if (!answers) return CouldNot(answers.error());
-  const auto finished = Finish(std::move(*gathered), *answers, options.command_line.home);
+  const auto finished = Finish(std::move(*gathered), *answers, options.command_line.ordinary_user);
   if (!finished) return Wrong(finished.error());
   return WriteBlob(*finished, out_fd);
 }

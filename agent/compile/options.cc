@@ -1,6 +1,7 @@
 #include "agent/compile/options.h"
 
 #include <getopt.h>
+#include <unistd.h>
 
 #include <charconv>
 #include <filesystem>
@@ -134,8 +135,12 @@ Status Take(int option, const std::string& value, Options& options) {
     case kGeneration:
       return ReadNumber("--generation", value, line.generation);
     case kUnprivileged:
-      line.is_unprivileged = true;
-      line.home = value;
+      // Asked now: once confined, this process may not.
+      line.ordinary_user = policy::RunAs{.name = "uid " + std::to_string(::geteuid()),
+                                         .uid = ::geteuid(),
+                                         .gid = ::getegid(),
+                                         .groups = {},
+                                         .home = value};
       break;
     case kListLookups:
       options.task = Task::kListLookups;

@@ -217,7 +217,7 @@ std::expected<Config, Problems> Assemble(Assembly parts) {
   Config config;
   config.generation = parts.command_line.generation;
   config.run_directory = parts.command_line.run_directory;
-  config.is_unprivileged = parts.command_line.is_unprivileged;
+  config.is_unprivileged = parts.command_line.ordinary_user.has_value();
   config.first_uid = parts.settings.first_uid;
   config.uid_count = parts.settings.uid_count;
   if (parts.policy.profile == policy::BaseProfile::kOpen) {

@@ -25,8 +25,7 @@ struct CommandLine {
   std::vector<std::string> allowed_commands;  // when not empty: nothing else
   std::string log_file;
   bool is_verbose = false;
-  bool is_unprivileged = false;  // by an ordinary user: the one who runs this
-  std::string home;              // that user's
+  std::optional<policy::RunAs> ordinary_user;  // who serves, when that is not root: --unprivileged
   uint64_t generation = 1;
 };
 

@@ -151,10 +151,10 @@ void Fields(auto& archive, Is<Plugin> auto& v) {
 }
 
 void Fields(auto& archive, Is<Config> auto& v) {
-  auto& [generation, run_directory, first_uid, uid_count, is_unprivileged, log, channels, plugins, policy, core, log_process,
-         service_filter, warnings, guest_info_version] = v;
-  archive(generation, run_directory, first_uid, uid_count, is_unprivileged, log, channels, plugins, policy, core, log_process,
-          service_filter, warnings, guest_info_version);
+  auto& [generation, run_directory, first_uid, uid_count, is_unprivileged, log, channels, plugins, policy, core,
+         log_process, service_filter, warnings, guest_info_version] = v;
+  archive(generation, run_directory, first_uid, uid_count, is_unprivileged, log, channels, plugins, policy, core,
+          log_process, service_filter, warnings, guest_info_version);
 }
 
 // The last value of each enumeration; a larger one in a block is refused.

@@ -148,6 +148,7 @@ std::vector<std::string> CompileArguments(const Options& options, const Layout& 
   for (const std::string& command : options.blocked_commands) add("--block-rpcs", command);
   for (const std::string& command : options.allowed_commands) add("--allow-rpcs", command);
   if (options.is_verbose) arguments.emplace_back("--verbose");
+  if (options.is_unprivileged) arguments.push_back("--unprivileged=" + options.home);
   if (activated_count > 0) add("--activated-fd", std::to_string(wire::kFirstListenerFd));
   return arguments;
 }

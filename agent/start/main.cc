@@ -14,6 +14,7 @@
 #include "agent/start/layout.h"
 #include "agent/start/listeners.h"
 #include "agent/start/options.h"
+#include "agent/start/ordinary_user.h"
 #include "agent/start/run_directory.h"
 #include "agent/warden/warden.h"
 #include "base/clock.h"
@@ -103,13 +104,14 @@ void OnSignal(int signals_fd, warden::Warden& warden) {
   }
 }
 
-Result<int> Serve(const Options& options, const sandbox::InitialSettings& settings, int activated_count) {
+Result<int> Serve(Options options, const sandbox::InitialSettings& settings, int activated_count) {
   Layout layout = REEVE_TRY(FindLayout());
   if (!options.binary_directory.empty()) layout.binaries = options.binary_directory;
   if (options.lists_commands) {
     std::fputs(REEVE_TRY(ListCommands(options, layout)).c_str(), stdout);
     return EXIT_SUCCESS;
   }
+  REEVE_TRY(SettleUser(::geteuid(), EnvironmentVariable, options));
   const UniqueFd lock = REEVE_TRY(TakeRunDirectory(options.run_directory));
   Compiled compiled = REEVE_TRY(CompileConfiguration(options, layout, activated_count));
   std::vector<UniqueFd> listeners = REEVE_TRY(MakeListeners(compiled.config.channels, activated_count));

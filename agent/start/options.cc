@@ -10,7 +10,7 @@ namespace {
 constexpr const char* kShortOptions = "hVvm:p:l:t:b:a:";
 
 // Long options without a letter.
-enum LongOption { kPolicy = 256, kPluginDirectory, kEtcDirectory, kVarDirectory, kExecDirectory };
+enum LongOption { kPolicy = 256, kUnprivileged, kPluginDirectory, kEtcDirectory, kVarDirectory, kExecDirectory };
 
 constexpr option kLongOptions[] = {
     {"help", no_argument, nullptr, 'h'},
@@ -23,6 +23,7 @@ constexpr option kLongOptions[] = {
     {"block-rpcs", required_argument, nullptr, 'b'},
     {"allow-rpcs", required_argument, nullptr, 'a'},
     {"policy", required_argument, nullptr, kPolicy},
+    {"unprivileged", no_argument, nullptr, kUnprivileged},
     {"plugin-dir", required_argument, nullptr, kPluginDirectory},
     {"etc-dir", required_argument, nullptr, kEtcDirectory},
     {"var-dir", required_argument, nullptr, kVarDirectory},
@@ -47,6 +48,7 @@ constexpr std::string_view kUsage =
     "  -a, --allow-rpcs  comma-separated list of the only commands to allow, of those that\n"
     "                    policy allows (\"help\" lists the commands)\n"
     "      --policy      a policy file, or the name of a profile: minimal, standard, open\n"
+    "      --unprivileged  serve as an ordinary user, without what takes root\n"
     "      --plugin-dir  directory of plugins and their manifests\n"
     "  -V, --version     print the version and exit\n"
     "  -h, --help        print this and exit\n";
@@ -89,7 +91,7 @@ ParsedOptions ParseOptions(int argc, char** argv, const char* environment_run_di
   Options options;
   options.run_directory = environment_run_directory != nullptr && *environment_run_directory != '\0'
                               ? environment_run_directory
-                              : "/run/reeve";
+                              : kDefaultRunDirectory;
 
   ::optind = 0;  // begins anew, also in a second call
   for (int letter; (letter = ::getopt_long(argc, argv, kShortOptions, kLongOptions, nullptr)) != -1;) {
@@ -117,6 +119,9 @@ ParsedOptions ParseOptions(int argc, char** argv, const char* environment_run_di
         break;
       case kPolicy:
         options.policy = ::optarg;
+        break;
+      case kUnprivileged:
+        options.is_unprivileged = true;
         break;
       case kPluginDirectory:
         options.plugin_directory = ::optarg;

@@ -8,19 +8,24 @@
 
 namespace reeve::start {
 
+inline constexpr char kDefaultRunDirectory[] = "/run/reeve";
+inline constexpr char kDefaultStateDirectory[] = "/var/lib/reeve";
+
 struct Options {
-  std::string method;                         // -m; empty: not given
-  std::string path;                           // -p; empty: not given
-  std::string run_directory;                  // -t, else $RUNTIME_DIRECTORY, else /run/reeve
-  std::string log_file;                       // -l; empty: standard error
-  bool is_verbose = false;                    // -v
-  std::vector<std::string> blocked_commands;  // -b, each a name; accumulated
-  std::vector<std::string> allowed_commands;  // -a
-  bool lists_commands = false;                // -b help, -a help
+  std::string method;                                // -m; empty: not given
+  std::string path;                                  // -p; empty: not given
+  std::string run_directory = kDefaultRunDirectory;  // -t, else $RUNTIME_DIRECTORY, else /run/reeve
+  std::string log_file;                              // -l; empty: standard error
+  bool is_verbose = false;                           // -v
+  std::vector<std::string> blocked_commands;         // -b, each a name; accumulated
+  std::vector<std::string> allowed_commands;         // -a
+  bool is_unprivileged = false;                      // --unprivileged
+  std::string home;                                  // of who runs this, when unprivileged (SettleUser)
+  bool lists_commands = false;                       // -b help, -a help
   std::string policy;            // --policy: a file or the name of a profile; empty: the layers of /etc, /run and /usr
   std::string plugin_directory;  // --plugin-dir; empty: where the installation has them
-  std::string etc_directory = "/etc/reeve";        // --etc-dir
-  std::string state_directory = "/var/lib/reeve";  // --var-dir: the last good configuration
+  std::string etc_directory = "/etc/reeve";              // --etc-dir
+  std::string state_directory = kDefaultStateDirectory;  // --var-dir: the last good configuration
   std::string binary_directory;  // --exec-dir: reeve-core and its like; empty: beside this executable's place
 };
 

@@ -102,7 +102,8 @@ Status Warden::StartCore(PreparedFiles files) {
                       .argv = {"reeve-core"},
                       .files = std::move(files),
                       .fds = {},
-                      .run_directory = setup_.config.run_directory};
+                      .run_directory = setup_.config.run_directory,
+                      .plugin_path = {}};
   setup.Place(REEVE_TRY(sys::Duplicate(STDERR_FILENO)), STDERR_FILENO);
   setup.Place(std::move(control.second), sandbox::kControlFd);
   setup.Place(REEVE_TRY(sys::Duplicate(setup_.blob.get())), sandbox::kPolicyFd);
@@ -193,7 +194,8 @@ Status Warden::StartLog(PreparedFiles files) {
                       .argv = {"reeve-log"},
                       .files = {},
                       .fds = {},
-                      .run_directory = setup_.config.run_directory};
+                      .run_directory = setup_.config.run_directory,
+                      .plugin_path = {}};
   setup.Place(REEVE_TRY(sys::Duplicate(STDERR_FILENO)), STDERR_FILENO);
   setup.Place(REEVE_TRY(sys::Duplicate(setup_.blob.get())), sandbox::kPolicyFd);
   setup.Place(REEVE_TRY(sys::Duplicate(log_sockets_.first.get())), wire::kLogRecordsFd);

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -11,6 +12,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <set>
 
 #include "agent/sandbox/landlock.h"
@@ -338,6 +340,43 @@ TEST_F(ConfineChildTest, AWorkerDiesWithTheWarden) {
   survivor.dies_with_parent = false;
   EXPECT_FALSE(DiesWithItsParent(survivor));  // it sees its channel close, and ends by itself
   ::prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
+}
+
+// What `act` returns, by a process that has become an ordinary user.
+std::string AsOrdinaryUser(uint32_t uid, const std::function<std::string()>& act) {
+  auto pipe = sys::Pipe();
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    const bool is_user =
+        ::setgroups(0, nullptr) == 0 && ::setresgid(uid, uid, uid) == 0 && ::setresuid(uid, uid, uid) == 0;
+    ::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);  // as after exec by the user; /proc/self is his again
+    (void)sys::WriteAll(pipe->second.get(), AsBytes(is_user ? act() : "could not become the user"));
+    ::_exit(0);
+  }
+  pipe->second.Reset();
+  std::string said = sys::ReadToEnd(pipe->first.get(), 64 << 10).value_or("(unreadable)");
+  ::waitpid(pid, nullptr, 0);
+  return said;
+}
+
+TEST_F(ConfineChildTest, AnOrdinaryUsersProcessReachesNoFileAndGetsNoPrivilege) {
+  if (LandlockLevel() == 0) GTEST_SKIP() << "this kernel has no Landlock, which alone stands here before files";
+  constexpr uint32_t kUser = 54322;
+  policy::SandboxProfile profile = ShellProfile();
+  profile.uid = kUser;
+  profile.is_unprivileged = true;
+  const std::string said = AsOrdinaryUser(
+      kUser, [&] { return Shell(profile, "read line < /etc/passwd; true > /tmp/x; exec /bin/true; echo not reached"); });
+  EXPECT_THAT(said, testing::HasSubstr("cannot open /etc/passwd: Permission denied"));
+  EXPECT_THAT(said, testing::HasSubstr("cannot create /tmp/x: Permission denied"));
+  EXPECT_THAT(said, testing::HasSubstr("/bin/true: Permission denied"));
+}
+
+TEST_F(ConfineChildTest, AnOrdinaryUserCannotGiveCapabilities) {
+  policy::SandboxProfile profile = ShellProfile();
+  profile.is_unprivileged = true;
+  profile.capabilities = 1;
+  EXPECT_THAT(Shell(profile, "echo alive"), testing::HasSubstr("take root to give"));
 }
 
 TEST(LibrariesTest, NamesTheLoaderAndEveryLibraryOnce) {
