@@ -113,6 +113,39 @@ TEST(DecideCommandTest, AnAllowOfABroaderSectionDoesNotUndoAChannelsDenial) {
   EXPECT_FALSE(CommandOf(policy, "guest-exec", {.channel = "closed"}).is_allowed());
 }
 
+TEST(DecideCommandTest, WhatDeniesGuestExecDeniesReevesOwnWaysToTheSame) {
+  for (const char* pattern : {"guest-exec", "guest-*", "exec-*", "*"}) {
+    Policy policy = StandardLike();
+    policy.profile_commands.allow = {Pattern("*")};
+    policy.commands.deny = {Pattern(pattern)};
+    for (const char* command : {"exec-run", "exec-kill"}) {
+      const Decision decision = CommandOf(policy, command);
+      EXPECT_FALSE(decision.is_allowed()) << pattern << " " << command;
+      EXPECT_EQ(decision.rule, "commands.deny");
+    }
+  }
+}
+
+TEST(DecideCommandTest, WhatAllowsGuestExecOpensNothingElse) {
+  Policy policy = StandardLike();
+  policy.commands.allow = {Pattern("guest-exec")};
+  EXPECT_FALSE(CommandOf(policy, "exec-run").is_allowed());
+}
+
+TEST(DecideCommandTest, ExecRunByNameStandsAgainstADenialOfAllOfQemusSchema) {
+  Policy policy = StandardLike();
+  policy.commands.allow = {Pattern("exec-run")};
+  policy.commands.deny = {Pattern("guest-*")};
+  EXPECT_TRUE(CommandOf(policy, "exec-run").is_allowed());
+  EXPECT_FALSE(CommandOf(policy, "exec-kill").is_allowed());
+}
+
+TEST(DecideCommandTest, DenialOfOneOfReevesOwnLeavesGuestExec) {
+  Policy policy = StandardLike();
+  policy.commands.deny = {Pattern("exec-run")};
+  EXPECT_TRUE(CommandOf(policy, "guest-exec").is_allowed());
+}
+
 TEST(DecideCommandTest, AChannelsMatchLooksAtThePeer) {
   Policy policy = StandardLike();
   ChannelRules rules;

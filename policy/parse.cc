@@ -16,7 +16,7 @@ constexpr int64_t kMaxLandlock = 20;
 const std::vector<std::string> kNeverDeniable = {"guest-sync", "guest-sync-delimited", "guest-ping",
                                                  "guest-fsfreeze-thaw"};
 // What a rule under exec or files opens by itself, in the broadest section, so that any deny beats it.
-const std::vector<std::string> kProgramCommands = {"guest-exec", "guest-exec-status"};
+const std::vector<std::string> kProgramCommands = {"guest-exec", "guest-exec-status", "exec-run", "exec-kill"};
 const std::vector<std::string> kFileCommands = {"guest-file-open",  "guest-file-close", "guest-file-read",
                                                 "guest-file-write", "guest-file-seek",  "guest-file-flush"};
 

@@ -114,8 +114,8 @@ TEST(PolicyParseTest, StandardOpensLifeCycleAndClosesProgramsAndFiles) {
                               "guest-network-get-interfaces", "guest-set-vcpus", "guest-ssh-add-authorized-keys"}) {
     EXPECT_TRUE(Allows(policy, command)) << command;
   }
-  for (const char* command :
-       {"guest-exec", "guest-exec-status", "guest-file-open", "guest-file-read", "session-lock"}) {
+  for (const char* command : {"guest-exec", "guest-exec-status", "exec-run", "exec-kill", "guest-file-open",
+                              "guest-file-read", "session-lock"}) {
     EXPECT_FALSE(Allows(policy, command)) << command;
   }
 }
@@ -140,8 +140,11 @@ TEST(PolicyParseTest, ARuleOpensItsCommandsUnlessTheyAreDenied) {
   const Policy policy = MustParse(std::string("schema: 1\n") + kRule);
   EXPECT_TRUE(Allows(policy, "guest-exec"));
   EXPECT_TRUE(Allows(policy, "guest-exec-status"));
+  EXPECT_TRUE(Allows(policy, "exec-run"));
+  EXPECT_TRUE(Allows(policy, "exec-kill"));
   EXPECT_FALSE(Allows(policy, "guest-file-open"));
   EXPECT_FALSE(Allows(MustParse(std::string("schema: 1\ncommands: {deny: ['guest-exec*']}\n") + kRule), "guest-exec"));
+  EXPECT_FALSE(Allows(MustParse(std::string("schema: 1\ncommands: {deny: [guest-exec]}\n") + kRule), "exec-run"));
   EXPECT_TRUE(Allows(MustParse(std::string("schema: 1\nprofile: minimal\n") + kRule), "guest-exec"));
 }
 

@@ -201,6 +201,8 @@ Granted<void> RunningPrograms::Signal(uint32_t owner, uint64_t program, int sign
   for (auto* programs : {&programs_, &leftovers_}) {
     const auto found = programs->find(program);
     if (found == programs->end() || found->second.owner != owner) continue;
+    // What an ended program left behind has no group of processes that is surely its own, only the control group.
+    if (found->second.pid == 0 && signal != SIGKILL) break;
     SignalProgram(found->second, signal);
     return {};
   }

@@ -61,7 +61,8 @@ class RunningPrograms {
   // `owner` is the worker, the only one that may signal it. `on_started` is called from the loop, once: when the program runs
   // or why it does not. The rule's timeout counts from then on.
   void Start(PermittedProgram program, const WantedStreams& streams, uint32_t owner, OnStarted on_started);
-  // To all of the program's processes: its process group, and with SIGKILL its control group.
+  // To all of the program's processes: its process group, and with SIGKILL its control group. What an ended program left
+  // behind can only be killed. Refused with ESRCH when there is nothing to be signalled.
   Granted<void> Signal(uint32_t owner, uint64_t program, int signal);
   // To all programs; SIGKILL also to what ended ones left in their control groups.
   void SignalAll(int signal);

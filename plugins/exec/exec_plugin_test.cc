@@ -59,8 +59,9 @@ class ExecPluginTest : public testing::Test {
   FakeAgent agent_;
 };
 
-TEST_F(ExecPluginTest, HasTheTwoCommandsOfTheSchema) {
-  EXPECT_THAT(agent_.CommandNames(), testing::UnorderedElementsAre("guest-exec", "guest-exec-status"));
+TEST_F(ExecPluginTest, HasTheTwoCommandsOfTheSchemaAndTwoOfItsOwn) {
+  EXPECT_THAT(agent_.CommandNames(),
+              testing::UnorderedElementsAre("guest-exec", "guest-exec-status", "exec-run", "exec-kill"));
 }
 
 // ---- guest-exec

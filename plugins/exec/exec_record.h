@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "base/unique_fd.h"
 #include "plugins/exec/input_feed.h"
+#include "plugins/exec/run_call.h"
 #include "plugins/exec/stream_capture.h"
 
 namespace reeve::exec {
@@ -14,6 +16,7 @@ struct ProgramEnd {
   int32_t exit_code =
       0;               // 128 + the signal when one ended it: hosts read `exitcode` without asking whether it is there
   int32_t signal = 0;  // 0: it exited
+  bool was_timed_out = false;  // ended by the agent at its rule's timeout
 };
 
 // When nobody knows how it ended (what should have told it died): a code that no success has.
@@ -25,12 +28,14 @@ struct ExecRecord {
   uint64_t serial = 0;  // never used again
   uint32_t channel = 0;
   uint32_t pid = 0;
-  UniqueFd status{};  // open until its end is known
+  uint64_t program = 0;  // names it to the agent
+  UniqueFd status{};     // open until its end is known
   std::optional<ProgramEnd> end{};
   std::optional<InputFeed> in{};  // until all is written
   std::optional<StreamCapture> out{};
   std::optional<StreamCapture> err{};
-  uint64_t finished_ms = 0;  // running time
+  uint64_t finished_ms = 0;        // running time
+  std::unique_ptr<RunCall> run{};  // an exec-run waits for it: no command finds it by its pid
 
   // The program has ended and everybody who held its output has closed it: a grandchild in the background
   // counts.

@@ -26,13 +26,21 @@ ExecRecord& ExecRecords::Add(ExecRecord record) {
 Result<ExecRecord*> ExecRecords::Find(uint32_t channel, int64_t pid) {
   for (auto entry = records_.rbegin(); entry != records_.rend(); ++entry) {
     ExecRecord& record = *entry->second;
-    if (record.channel == channel && record.pid == pid) return &record;
+    if (record.channel == channel && record.pid == pid && !record.run) return &record;
   }
   return Fail(Code::kNotFound, "PID " + std::to_string(pid) + " does not exist");
 }
 
 ExecRecord* ExecRecords::FindSerial(uint64_t serial) {
   const auto found = records_.find(serial);
+  return found == records_.end() ? nullptr : found->second.get();
+}
+
+ExecRecord* ExecRecords::FindRun(uint64_t request_id) {
+  const auto waits = [&](const auto& entry) {
+    return entry.second->run && entry.second->run->request_id() == request_id;
+  };
+  const auto found = std::ranges::find_if(records_, waits);
   return found == records_.end() ? nullptr : found->second.get();
 }
 

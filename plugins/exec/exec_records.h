@@ -25,10 +25,11 @@ class ExecRecords {
   // finished one of the same pid, which the kernel has given out again. REQUIRES: CheckRoom.
   ExecRecord& Add(ExecRecord record);
 
-  // The youngest of that channel and pid. Fails with kNotFound and the host's text.
+  // The youngest of that channel and pid that guest-exec started. Fails with kNotFound and the host's text.
   [[nodiscard]] Result<ExecRecord*> Find(uint32_t channel, int64_t pid);
-  ExecRecord* FindSerial(uint64_t serial);  // nullptr: it is gone
-  void Erase(uint64_t serial);              // no error when it is gone
+  ExecRecord* FindSerial(uint64_t serial);   // nullptr: it is gone
+  ExecRecord* FindRun(uint64_t request_id);  // that this exec-run waits for; nullptr: there is none
+  void Erase(uint64_t serial);               // no error when it is gone
 
   // May `count` more bytes of output be kept? Finished records go, oldest first, until there is room.
   [[nodiscard]] bool KeepBytes(size_t count);

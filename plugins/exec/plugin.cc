@@ -7,6 +7,8 @@ using reeve::exec::ExecPlugin;
 const reeve::plugin::Command<ExecPlugin> kCommands[] = {
     {"guest-exec-status", &ExecPlugin::ExecStatus},
     {"guest-exec", &ExecPlugin::Exec},
+    {"exec-run", &ExecPlugin::ExecRun},
+    {"exec-kill", &ExecPlugin::ExecKill},
 };
 
 }  // namespace

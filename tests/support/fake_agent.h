@@ -119,6 +119,7 @@ class FakeAgent {
     request.id = last_request_id_;
     request.arguments = StrOf(arguments);
     request.channel = channel;
+    request.deadline_ms = deadline_ms_;
     reeve_sink* const raw = &sink->abi;
     sinks_[request.id] = std::move(sink);
     const int32_t status = plugin_.invoke(plugin_.self, &request, raw);
@@ -132,6 +133,8 @@ class FakeAgent {
     EXPECT_TRUE(answer->is_finished) << command << " " << arguments.substr(0, 200);
     return *answer;
   }
+  // Of the requests that follow; 0: none.
+  void SetDeadline(uint32_t deadline_ms) { deadline_ms_ = deadline_ms; }
   uint64_t last_request_id() const { return last_request_id_; }
   void CancelRequest(uint64_t request_id) {
     sinks_.at(request_id)->is_cancelled = true;
@@ -175,6 +178,8 @@ class FakeAgent {
   // What their rule lets each of their streams give.
   void LimitOutput(uint64_t max_output_bytes) { max_output_bytes_ = max_output_bytes; }
 
+  // What the answer to a signal is: by default that it was sent.
+  void RefuseSignals(int32_t error_number, std::string text) { signal_refusal_ = {error_number, std::move(text)}; }
   // What was signalled: the program's number and the signal.
   const std::vector<std::pair<uint64_t, int32_t>>& signals() const { return signals_; }
 
@@ -322,9 +327,13 @@ class FakeAgent {
     reading = std::move(pipe.first);
     writing = pipe.second.Release();
   }
-  static int32_t AskToSignal(const reeve_agent*, uint64_t, uint64_t program, int32_t signal_number, reeve_on_signalled,
-                             void*) {
+  static int32_t AskToSignal(const reeve_agent*, uint64_t, uint64_t program, int32_t signal_number,
+                             reeve_on_signalled on_signalled, void* context) {
     self_->signals_.emplace_back(program, signal_number);
+    if (on_signalled == nullptr) return REEVE_OK;
+    self_->loop_.After(std::chrono::nanoseconds(0), [on_signalled, context] {
+      on_signalled(context, self_->signal_refusal_.first, StrOf(self_->signal_refusal_.second));
+    });
     return REEVE_OK;
   }
 
@@ -370,6 +379,7 @@ class FakeAgent {
   const reeve_descriptor* descriptor_ = nullptr;
   reeve_plugin plugin_{};
   uint64_t last_request_id_ = 0;
+  uint32_t deadline_ms_ = 0;
   std::map<uint64_t, std::unique_ptr<Sink>> sinks_;
   bool answers_opens_ = true;
   uint64_t max_file_bytes_ = 0;
@@ -377,6 +387,7 @@ class FakeAgent {
   std::optional<std::pair<int32_t, std::string>> open_refusal_;
   std::vector<std::unique_ptr<FakeProgram>> programs_;
   std::optional<std::pair<int32_t, std::string>> run_refusal_;
+  std::pair<int32_t, std::string> signal_refusal_ = {0, ""};
   std::vector<std::pair<uint64_t, int32_t>> signals_;
   uint32_t next_pid_ = 4711;
   uint64_t max_output_bytes_ = 0;

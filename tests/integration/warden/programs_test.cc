@@ -317,7 +317,22 @@ TEST_F(ProgramsTest, ASignalReachesTheWholeGroupAndOnlyFromItsOwner) {
   Finish(outcome);  // the pipe is at its end: the child in the background is gone too
   EXPECT_EQ(outcome.status.value, SIGTERM);
   // Its control group goes as soon as the last of its dead is reaped.
-  EXPECT_TRUE(TurnUntil([&] { return !programs_->Signal(kOwner, outcome.program.program, SIGTERM); }));
+  EXPECT_TRUE(TurnUntil([&] { return !programs_->Signal(kOwner, outcome.program.program, SIGKILL); }));
+}
+
+TEST_F(ProgramsTest, WhatAnEndedProgramLeftBehindCanOnlyBeKilled) {
+  if (!groups_) GTEST_SKIP() << "no writable version 2 control group here";
+  Outcome outcome = Start(Shell("setsid sleep 1000 >/dev/null 2>&1 & echo $!"), {.has_stdout = true});
+  ASSERT_TRUE(outcome.has_started);
+  Finish(outcome);
+  const pid_t daemon = std::atoi(outcome.out.c_str());
+  const auto asked = programs_->Signal(kOwner, outcome.program.program, SIGTERM);
+  ASSERT_FALSE(asked);
+  EXPECT_EQ(asked.error().error_number, ESRCH);
+  const UniqueFd watched(static_cast<int>(::syscall(434 /* pidfd_open */, daemon, 0)));
+  ASSERT_TRUE(programs_->Signal(kOwner, outcome.program.program, SIGKILL));
+  pollfd ended{watched.get(), POLLIN, 0};
+  EXPECT_EQ(::poll(&ended, 1, 5000), 1);
 }
 
 TEST_F(ProgramsTest, AGrandchildThatBecameADaemonEndsByTheControlGroup) {
