@@ -29,7 +29,7 @@ TEST(ManifestTest, ReadsTheManifestOfExec) {
   const Manifest manifest = MustParse("exec", ReadSource("plugins/exec/exec.plugin.yaml"));
   EXPECT_EQ(manifest.id, "org.reeve.exec");
   EXPECT_EQ(manifest.abi_major, 1u);
-  ASSERT_EQ(manifest.commands.size(), 2u);
+  ASSERT_EQ(manifest.commands.size(), 4u);
   const CommandSpec& exec = manifest.commands[1];
   EXPECT_EQ(exec.name, "guest-exec");
   EXPECT_EQ(exec.check, ArgumentCheck::kProgram);
