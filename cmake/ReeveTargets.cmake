@@ -124,24 +124,32 @@ function(reeve_manifest_table target manifest)
 endfunction()
 
 # A plugin is one shared object with one exported function (plugin-api/reeve-plugin.map) and its manifest beside it.
-# Its table of commands, NAME_commands.h, is made from the manifest (plugin-api/MANIFEST.md).
+# Its table of commands, NAME_commands.h, is made from the manifest (plugin-api/MANIFEST.md). One that is TEST_ONLY stands
+# in tests/plugins and is never installed.
 function(reeve_plugin name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "EXAMPLE" "MANIFEST" "SOURCES;DEPENDS;LIBRARIES")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "EXAMPLE;TEST_ONLY" "MANIFEST" "SOURCES;DEPENDS;LIBRARIES")
   add_library(${name}-plugin MODULE ${arg_SOURCES})
   _reeve_link(${name}-plugin PRIVATE DEPENDS ${arg_DEPENDS} LIBRARIES ${arg_LIBRARIES} reeve_plugin_api)
   reeve_manifest_table(${name}-plugin ${arg_MANIFEST})
   target_link_options(${name}-plugin PRIVATE
     -Wl,-z,defs -Wl,--build-id -Wl,--version-script=${CMAKE_SOURCE_DIR}/plugin-api/reeve-plugin.map)
+  set(directory ${CMAKE_BINARY_DIR}/plugins)
+  if(arg_TEST_ONLY)
+    set(directory ${CMAKE_BINARY_DIR}/tests/plugins)
+  endif()
   set_target_properties(${name}-plugin PROPERTIES
-    PREFIX "" OUTPUT_NAME ${name} LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/plugins)
-  configure_file(${arg_MANIFEST} ${CMAKE_BINARY_DIR}/plugins/${name}.plugin.yaml COPYONLY)
+    PREFIX "" OUTPUT_NAME ${name} LIBRARY_OUTPUT_DIRECTORY ${directory})
+  configure_file(${arg_MANIFEST} ${directory}/${name}.plugin.yaml COPYONLY)
+  add_dependencies(reeve_product ${name}-plugin)
+  if(arg_TEST_ONLY)
+    return()
+  endif()
   set(component "")
   if(arg_EXAMPLE)
     set(component COMPONENT examples EXCLUDE_FROM_ALL)
   endif()
   install(TARGETS ${name}-plugin LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/reeve/plugins ${component})
   install(FILES ${arg_MANIFEST} DESTINATION ${CMAKE_INSTALL_LIBDIR}/reeve/plugins ${component})
-  add_dependencies(reeve_product ${name}-plugin)
 endfunction()
 
 function(reeve_fuzzer name)

@@ -177,6 +177,7 @@ TEST_F(DispatcherTest, InfoEntriesHaveExactlyThreeMembers) {
   Send("guest-info");
   EXPECT_EQ(replies_[0].value.ToString(),
             "{\"version\": \"0.1.0\", \"supported_commands\": ["
+            "{\"enabled\": true, \"name\": \"guest-fsfreeze-thaw\", \"success-response\": true}, "
             "{\"enabled\": true, \"name\": \"guest-fsfreeze-status\", \"success-response\": true}, "
             "{\"enabled\": true, \"name\": \"guest-fsfreeze-freeze\", \"success-response\": true}, "
             "{\"enabled\": true, \"name\": \"guest-set-user-password\", \"success-response\": true}, "

@@ -70,7 +70,8 @@ inline config::Config Open() {
                                            Spec("guest-shutdown", 0, kChangesState | kNoSuccessReply),
                                            Spec("guest-set-user-password", 2, kChangesState | kSecretInput)}));
   config.plugins.push_back(Plugin(
-      "fsfreeze", {Spec("guest-fsfreeze-freeze", 0, kChangesState), Spec("guest-fsfreeze-status", 0, kWhileFrozen)}));
+      "fsfreeze", {Spec("guest-fsfreeze-freeze", 0, kChangesState), Spec("guest-fsfreeze-status", 0, kWhileFrozen),
+                   Spec("guest-fsfreeze-thaw", 0, kWhileFrozen | kNeverDeniable)}));
   config.plugins[kFreezePlugin].sandbox.promises = {policy::Promise::kFreeze};
 
   policy::Policy& policy = config.policy;

@@ -5,7 +5,8 @@
 namespace reeve::core {
 
 WorkerPool::WorkerPool(EventLoop& loop, WorkerRequests& warden, FreezeState& freeze, const config::Config& config)
-    : context_{loop, warden, freeze, config.generation, MemoryBudget(config.core.limits.data_bytes)} {
+    : context_{
+          loop, warden, freeze, config.generation, MemoryBudget(config.core.limits.data_bytes), config.policy.restart} {
   for (uint32_t i = 0; i < config.plugins.size(); ++i)
     slots_.push_back(i == kOwnPlugin ? nullptr : std::make_unique<WorkerSlot>(context_, i, config.plugins[i]));
 }

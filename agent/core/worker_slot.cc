@@ -1,7 +1,5 @@
 #include "agent/core/worker_slot.h"
 
-#include <sys/wait.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -28,35 +26,16 @@ std::string DeadlineText(const WorkerCall& call) {
 
 }  // namespace
 
-std::string EndText(int wait_status) {
-  if (WIFSIGNALED(wait_status)) return "killed by signal " + std::to_string(WTERMSIG(wait_status));
-  return "exited with status " + std::to_string(WEXITSTATUS(wait_status));
-}
-
 WorkerSlot::WorkerSlot(const SlotContext& context, uint32_t plugin_index, const config::Plugin& plugin)
     : context_(context),
       plugin_index_(plugin_index),
       plugin_(plugin),
-      deadlines_(context.loop, [this](uint64_t id) { OnDeadline(id); }) {}
+      deadlines_(context.loop, [this](uint64_t id) { OnDeadline(id); }),
+      crashes_(context.restart) {}
 
 WorkerSlot::~WorkerSlot() {
-  context_.loop.Cancel(idle_timer_);
-  context_.loop.Cancel(end_timer_);
-}
-
-WorkerStatus WorkerSlot::status() const {
-  static constexpr WorkerStatus::State kStates[] = {WorkerStatus::State::kStopped, WorkerStatus::State::kStarting,
-                                                    WorkerStatus::State::kServing, WorkerStatus::State::kStopping};
-  WorkerStatus status;
-  status.plugin = plugin_.name;
-  status.version = plugin_.version;
-  status.state = plugin_.is_enabled ? kStates[static_cast<size_t>(state_)] : WorkerStatus::State::kDisabled;
-  status.pid = pid_;
-  status.held = held_;
-  status.in_flight = calls_.size() - waiting_.size();
-  status.start_count = start_count_;
-  if (!plugin_.is_enabled) status.note = plugin_.disabled_reason;
-  return status;
+  for (const EventLoop::TimerId timer : {idle_timer_, start_timer_, pong_timer_, end_timer_})
+    context_.loop.Cancel(timer);
 }
 
 // ---- calls ----
@@ -64,6 +43,7 @@ WorkerStatus WorkerSlot::status() const {
 void WorkerSlot::Call(uint64_t id, WorkerCall call) {
   Pending& pending = calls_[id];
   pending.call = std::move(call);
+  if (!MayBeTried(id, pending)) return;
   if (waiting_.size() >= kMaxWaitingForWorker)
     return Fail(id, WorkerName() + " is busy: " + std::to_string(kMaxWaitingForWorker) + " requests wait for it");
   if (pending.call.command->deadline_ms > 0)
@@ -73,17 +53,26 @@ void WorkerSlot::Call(uint64_t id, WorkerCall call) {
   Pump();
 }
 
-void WorkerSlot::StartIfNeeded() {
-  if (state_ != State::kStopped || waiting_.empty()) return;
-  // Starting a process reads files, which may stand on a frozen file system.
-  if (context_.freeze.is_frozen() && !context_.freeze.IsFreezer(plugin_index_))
-    return FailWaiting(WorkerName() + " is not started while file systems are frozen");
-  Start();
+// False: it was answered.
+bool WorkerSlot::MayBeTried(uint64_t id, Pending& pending) {
+  if (pending.call.command->spec->Has(config::kNeverDeniable)) return true;
+  if (crashes_.is_quarantined()) {
+    Fail(id, WorkerName() + " is quarantined: " + crashes_.QuarantineText());
+    return false;
+  }
+  TakePrint(pending);
+  if (crashing_.is_empty() || !pending.print || !crashing_.IsRefused(*pending.print, context_.loop.Now())) return true;
+  Fail(id, pending.call.command->spec->name + " with these arguments is refused: " + WorkerName() + " ended " +
+               std::to_string(CrashingRequests::kCrashesToRefusal) + " times while it served that; it is tried again " +
+               std::to_string(CrashingRequests::kRefusedFor.count()) + " h later, or after a restart of the service");
+  return false;
 }
 
-void WorkerSlot::Start() {
-  state_ = State::kStarting;
-  context_.warden.StartWorker(plugin_index_);
+// Long arguments are only looked at when the plugin has crashed before: a file's contents pass here.
+void WorkerSlot::TakePrint(Pending& pending) {
+  const WorkerCall& call = pending.call;
+  if (call.arguments.size() > wire::kMaxInlineBytes && crashes_.count() == 0) return;
+  pending.print = PrintOf(call.command->command_index, call.channel, call.arguments);
 }
 
 void WorkerSlot::Pump() {
@@ -97,6 +86,7 @@ void WorkerSlot::Pump() {
 bool WorkerSlot::SendNext() {
   const uint64_t id = waiting_.front();
   const auto found = calls_.find(id);
+  if (alone_ != 0 || (found->second.was_retried && link_->in_flight() > 0)) return false;
   Status sent = AnnounceCall(id, found->second);
   if (sent) sent = SendCall(id, found->second);
   const bool is_for_later =
@@ -124,10 +114,12 @@ Status WorkerSlot::SendCall(uint64_t id, Pending& pending) {
     pending.arguments_again = call.arguments.ToString();
   const wire::RequestHead head{
       id, call.command->command_index, call.channel, call.peer_kind, call.peer_number, RemainingMs(pending)};
+  if (link_->in_flight() == 0 && health_.WantsPingBeforeRequest(call.arrived)) SendPing();
   const Status sent = link_->Send(head, std::move(call.arguments));
   // A worker that is gone gets no more, and what it got is settled when the warden says how it ended.
   if (!sent && sent.error().code() != Code::kClosed) return sent;
   pending.phase = Phase::kSent;
+  if (pending.was_retried) alone_ = id;
   return {};
 }
 
@@ -144,7 +136,8 @@ bool WorkerSlot::Finish(uint64_t id, Reply reply) {
   if (call.empty()) return false;
   deadlines_.Remove(call.mapped().due_at, id);
   if (call.mapped().is_announced) context_.warden.Retract(id, worker_);
-  last_active_ = context_.loop.Now();
+  if (id == alone_) alone_ = 0;
+  health_.NoteActive(context_.loop.Now());
   const bool was_sent = call.mapped().call.on_reply(std::move(reply));
   WatchIdleness();
   return was_sent;
@@ -175,7 +168,7 @@ void WorkerSlot::OnDeadline(uint64_t id) {
     const std::string text =
         name + " did not finish within " + DeadlineText(pending.call) + "; " + WorkerName() + " was stopped";
     LogWarning(text);
-    StopWorker();
+    StopWorker({false, "it was stopped because " + name + " did not finish within " + DeadlineText(pending.call)});
     return Fail(id, text);
   }
   const bool was_begun = pending.phase == Phase::kSent && (link_ == nullptr || link_->Cancel(id));
@@ -186,97 +179,6 @@ void WorkerSlot::OnDeadline(uint64_t id) {
   std::erase(waiting_, id);
   Fail(id, name + " was not started: " + DeadlineText(pending.call) + " passed while it waited for " + WorkerName());
   Pump();
-}
-
-// ---- the worker's life ----
-
-void WorkerSlot::OnStarted(const wire::WorkerStarted& started, wire::WorkerChannel channel) {
-  auto link = wire::WorkerLink::Create(context_.loop, std::move(channel), context_.generation, *this);
-  worker_ = started.worker;
-  pid_ = started.pid;
-  ++start_count_;
-  if (!link) {
-    LogError(WorkerName() + ": " + link.error().message());
-    state_ = State::kStopping;
-    context_.warden.StopWorker(worker_);
-    return;
-  }
-  link_ = std::move(*link);
-  state_ = State::kServing;
-  last_active_ = context_.loop.Now();
-  Pump();
-  WatchIdleness();
-}
-
-void WorkerSlot::StopWorker() {
-  link_.reset();
-  if (state_ != State::kServing) return;
-  state_ = State::kStopping;
-  context_.warden.StopWorker(worker_);
-}
-
-void WorkerSlot::OnLinkClosed(const Error& error) {
-  // What it held is answered when the warden says how it ended.
-  if (error.code() == Code::kBadMessage) {
-    LogError(WorkerName() + " broke the protocol and is stopped: " + error.message());
-    return StopWorker();
-  }
-  link_.reset();
-  if (state_ != State::kServing) return;
-  state_ = State::kStopping;
-  end_timer_ = context_.loop.After(kEndPatience, [this] {
-    end_timer_ = 0;
-    context_.warden.StopWorker(worker_);
-  });
-}
-
-void WorkerSlot::OnEnded(const wire::WorkerEnded& ended, std::string_view why) {
-  const bool was_never_started = ended.worker == 0;
-  if (!was_never_started && ended.worker != worker_) return;
-  const std::string text = why.empty() ? EndText(ended.exit_status) : std::string(why);
-  context_.loop.Cancel(std::exchange(end_timer_, 0));
-  link_.reset();
-  state_ = State::kStopped;
-  pid_ = 0;
-  // What the freezer held is still frozen: only its next worker, which reads the list of it, can say otherwise.
-  const bool leaves_frozen = held_ > 0 && context_.freeze.IsFreezer(plugin_index_);
-  held_ = 0;
-  if (was_never_started) {
-    LogError(WorkerName() + " could not be started: " + text);
-    return FailWaiting(WorkerName() + " could not be started: " + text);
-  }
-  SettleInFlight(WorkerName() + " ended while it served this request: " + text);
-  if (leaves_frozen && state_ == State::kStopped) Start();
-  StartIfNeeded();
-}
-
-bool WorkerSlot::MayRetry(const Pending& pending) const {
-  return pending.phase == Phase::kSent && !pending.was_retried && !pending.arguments_again.empty();
-}
-
-// An idempotent request is sent once more to the next worker, before those that wait; the rest is answered.
-void WorkerSlot::SettleInFlight(const std::string& why) {
-  std::vector<uint64_t> over;
-  std::vector<uint64_t> again;
-  for (auto& [id, pending] : calls_) {
-    if (pending.phase == Phase::kWaiting) continue;
-    (MayRetry(pending) ? again : over).push_back(id);
-  }
-  if (!over.empty() || !again.empty()) LogWarning(why);
-  std::ranges::sort(again, std::greater());
-  for (const uint64_t id : again) {
-    Pending& pending = calls_.at(id);
-    if (std::exchange(pending.is_announced, false)) context_.warden.Retract(id, worker_);
-    pending.was_retried = true;
-    pending.phase = Phase::kWaiting;
-    pending.call.arguments.Append(pending.arguments_again);
-    pending.reemitter = {};
-    pending.reply.Clear();
-    pending.has_reply = false;
-    waiting_.push_front(id);
-  }
-  std::ranges::sort(over);
-  for (const uint64_t id : over) Fail(id, why);
 }
 
 // ---- from the worker ----
@@ -323,16 +225,19 @@ Reply WorkerSlot::ReplyOf(Pending& pending, int32_t status, std::string_view tex
 void WorkerSlot::OnReplyEnd(uint64_t request_id, int32_t status, std::string_view text, bool wants_settled) {
   const auto found = calls_.find(request_id);
   bool was_sent = false;
+  health_.NoteServed();
+  if (found != calls_.end() && found->second.print) crashing_.NoteAnswered(*found->second.print);
   if (found != calls_.end()) was_sent = Finish(request_id, ReplyOf(found->second, status, text));
   // The answer may have led to anything, the link's end included.
   if (wants_settled && link_ != nullptr) link_->Settle(request_id, was_sent);
   Pump();
+  if (calls_.empty() && link_ != nullptr && health_.WantsPingAfterAnswer(health_.last_active())) SendPing();
 }
 
 void WorkerSlot::OnHold(uint64_t held) {
   held_ = held;
   context_.freeze.NoteHeld(plugin_index_, held);
-  last_active_ = context_.loop.Now();
+  health_.NoteActive(context_.loop.Now());
   WatchIdleness();
 }
 
@@ -341,21 +246,6 @@ void WorkerSlot::OnLogLine(Severity severity, std::string_view text) {
   const uint64_t dropped = log_limiter_.TakeDropped();
   if (dropped > 0) LogWarning("plugin " + plugin_.name + ": " + std::to_string(dropped) + " log lines were dropped");
   Log(severity, "plugin " + plugin_.name + ": " + std::string(text));
-}
-
-// ---- idleness ----
-
-void WorkerSlot::WatchIdleness() {
-  if (plugin_.idle_exit_ms == 0 || idle_timer_ != 0 || state_ != State::kServing || !is_idle() || held_ > 0) return;
-  const auto rest = last_active_ + milliseconds(plugin_.idle_exit_ms) - context_.loop.Now();
-  idle_timer_ = context_.loop.After(std::max<RunningTime>(rest, milliseconds(1)), [this] { OnIdleTimer(); });
-}
-
-void WorkerSlot::OnIdleTimer() {
-  idle_timer_ = 0;
-  if (state_ != State::kServing || !is_idle() || held_ > 0) return;
-  if (context_.loop.Now() - last_active_ < milliseconds(plugin_.idle_exit_ms)) return WatchIdleness();
-  StopWorker();
 }
 
 }  // namespace reeve::core

@@ -3,15 +3,19 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 
+#include "agent/core/crash_book.h"
+#include "agent/core/crashing_requests.h"
 #include "agent/core/deadline_book.h"
 #include "agent/core/freeze_state.h"
 #include "agent/core/memory_budget.h"
 #include "agent/core/warden_link.h"
 #include "agent/core/worker_call.h"
+#include "agent/core/worker_health.h"
 #include "agent/core/worker_status.h"
 #include "agent/wire/worker_link.h"
 #include "base/event_loop.h"
@@ -28,6 +32,9 @@ inline constexpr std::chrono::milliseconds kCancelGrace{500};
 // A worker that closed its socket has so long to end by itself, and the warden to say how it did.
 inline constexpr std::chrono::milliseconds kEndPatience{200};
 
+// A worker that is to be recycled is stopped in a pause of this length, so that no burst of requests meets its start.
+inline constexpr std::chrono::milliseconds kRecycleRest{100};
+
 // What all slots share. Lent for their life.
 struct SlotContext {
   EventLoop& loop;
@@ -35,10 +42,11 @@ struct SlotContext {
   FreezeState& freeze;
   uint64_t generation = 0;
   MemoryBudget memory = MemoryBudget(0);
+  policy::RestartRules restart = {};
 };
 
 // The one worker of one plugin: started on first use, asked to end when it idles, started again on the next use after
-// it ended. Every call is answered exactly once, whatever becomes of the worker. Not thread-safe.
+// it ended, as its crashes allow. Every call is answered exactly once, whatever becomes of the worker. Not thread-safe.
 class WorkerSlot final : public wire::WorkerLink::Events {
  public:
   // `context` and `plugin` are lent for the life of this.
@@ -67,6 +75,7 @@ class WorkerSlot final : public wire::WorkerLink::Events {
   void OnReplyPiece(uint64_t request_id, Bytes piece) override;
   void OnReplyEnd(uint64_t request_id, int32_t status, std::string_view text, bool wants_settled) override;
   void OnHold(uint64_t held) override;
+  void OnPong(uint64_t heap_bytes) override;
   void OnLogLine(Severity severity, std::string_view text) override;
   void OnLinkClosed(const Error& error) override;
 
@@ -79,6 +88,7 @@ class WorkerSlot final : public wire::WorkerLink::Events {
     RunningTime due_at{0};  // its entry in deadlines_; 0: none
     bool is_announced = false;
     bool was_retried = false;
+    std::optional<RequestPrint> print;
     std::string arguments_again;  // of an idempotent command, for the second try
     json::Reemitter reemitter;
     ByteQueue reply;
@@ -86,13 +96,25 @@ class WorkerSlot final : public wire::WorkerLink::Events {
     bool has_reply = false;
   };
   using Calls = std::unordered_map<uint64_t, Pending>;
+  // Why the worker is being stopped.
+  struct Stop {
+    bool is_crash = false;
+    std::string why;
+  };
 
   std::string WorkerName() const { return "worker " + plugin_.name; }
   void SetDue(uint64_t id, Pending& pending, RunningTime at);
   void OnDeadline(uint64_t id);
+  bool MayBeTried(uint64_t id, Pending& pending);
+  void TakePrint(Pending& pending);
+  bool IsWanted() const;
+  bool HasPrecedence() const;
   void StartIfNeeded();
   void Start();
-  void StopWorker();
+  void DropLink();
+  void StopWorker(Stop stop);
+  void NoteEnd(const wire::WorkerEnded& ended, const std::string& text);
+  void NoteCrash(const std::string& text);
   bool SendNext();
   Status AnnounceCall(uint64_t id, Pending& pending);
   Status SendCall(uint64_t id, Pending& pending);
@@ -102,8 +124,11 @@ class WorkerSlot final : public wire::WorkerLink::Events {
   void Fail(uint64_t id, std::string description);
   void FailWaiting(const std::string& description);
   void SettleInFlight(const std::string& why);
+  void SendPing();
+  void OnPongOverdue();
   std::string NoJson(const Error& error) const;
   Reply ReplyOf(Pending& pending, int32_t status, std::string_view text) const;
+  RunningTime IdleLimit() const;
   void WatchIdleness();
   void OnIdleTimer();
 
@@ -118,10 +143,17 @@ class WorkerSlot final : public wire::WorkerLink::Events {
   Calls calls_;
   std::deque<uint64_t> waiting_;
   DeadlineBook deadlines_;
+  uint64_t alone_ = 0;  // a second try that is out: nothing else goes beside it, or it would share the blame
   uint64_t held_ = 0;
   LogLimiter log_limiter_;
-  RunningTime last_active_{0};
+  WorkerHealth health_;
+  CrashBook crashes_;
+  CrashingRequests crashing_;
+  std::optional<Stop> stop_;
   EventLoop::TimerId idle_timer_ = 0;
+  RunningTime idle_timer_limit_{0};
+  EventLoop::TimerId start_timer_ = 0;
+  EventLoop::TimerId pong_timer_ = 0;
   EventLoop::TimerId end_timer_ = 0;
 };
 

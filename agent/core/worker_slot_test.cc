@@ -66,12 +66,12 @@ class WorkerPoolTest : public testing::Test {
  protected:
   WorkerPoolTest() { config_.plugins[1].idle_exit_ms = 1000; }
 
-  void Call(const std::string& command, bool is_waited_for = true) {
+  void Call(const std::string& command, bool is_waited_for = true, const std::string& arguments = "{}") {
     WorkerCall call;
     call.command = table_.Find(command);
     call.channel = 3;
     call.rule = 5;
-    call.arguments.Append("{}");
+    call.arguments.Append(arguments);
     call.arrived = clock_.Now();
     call.on_reply = [this, is_waited_for](Reply reply) {
       replies_.push_back(reply.kind == Reply::Kind::kReturn    ? reply.value.ToString()
@@ -100,10 +100,29 @@ class WorkerPoolTest : public testing::Test {
     Turn();
     return worker;
   }
-  void EndWorker(std::unique_ptr<FakeWorker> worker, uint32_t number) {
+  // It never says a word. The end of its socket.
+  UniqueFd StartSilentWorker(uint32_t number) {
+    auto sockets = sys::SocketPair(SOCK_SEQPACKET | SOCK_NONBLOCK);
+    std::vector<UniqueFd> fds;
+    fds.push_back(std::move(sockets->first));
+    for (int i = 0; i < 2; ++i) fds.push_back(*wire::MakeRing(wire::kRingBytes));
+    pool_.OnWorkerStarted({number, testing_config::kExecPlugin, 1, wire::kRingBytes}, std::move(fds));
+    return std::move(sockets->second);
+  }
+  void EndWorker(std::unique_ptr<FakeWorker> worker, uint32_t number, uint32_t plugin = testing_config::kExecPlugin) {
     worker.reset();
     Turn();
-    pool_.OnWorkerEnded({number, testing_config::kExecPlugin, kKilledStatus, 0}, "");
+    pool_.OnWorkerEnded({number, plugin, kKilledStatus, 0}, "");
+    Turn();
+  }
+  // Its worker crashes so often, idle, and may then be started at once.
+  void Crash(int times, uint32_t plugin = testing_config::kExecPlugin) {
+    for (int i = 0; i < times; ++i, ++last_worker_) EndWorker(StartWorker(last_worker_, plugin), last_worker_, plugin);
+  }
+  void FailStart() { pool_.OnWorkerEnded({0, testing_config::kExecPlugin, 0, 0}, "no such library"); }
+  WorkerStatus ExecStatus() { return pool_.Status().at(0); }
+  void Answer(FakeWorker& worker, size_t request) {
+    worker.link->Finish(worker.heads.at(request).id, 0, "");
     Turn();
   }
 
@@ -115,6 +134,7 @@ class WorkerPoolTest : public testing::Test {
   FakeWarden warden_;
   WorkerPool pool_{*loop_, warden_, freeze_, config_};
   std::vector<std::string> replies_;
+  uint32_t last_worker_ = 100;
 };
 
 TEST_F(WorkerPoolTest, StartsAWorkerOnFirstUseAndQueuesMeanwhile) {
@@ -198,8 +218,10 @@ TEST_F(WorkerPoolTest, KilledWorkerAnswersEachRequestThatItHeldExactlyOnce) {
   Call("guest-exec");
   Call("guest-shutdown");
   EndWorker(StartWorker(1), 1);
-  EXPECT_THAT(replies_, ElementsAre("error: worker exec ended while it served this request: killed by signal 9",
-                                    "error: worker exec ended while it served this request: killed by signal 9"));
+  EXPECT_THAT(replies_, ElementsAre("error: worker exec ended while it served this request, whose outcome is unknown: "
+                                    "killed by signal 9",
+                                    "error: worker exec ended while it served this request, whose outcome is unknown: "
+                                    "killed by signal 9"));
   EXPECT_TRUE(pool_.is_idle());
   EXPECT_EQ(warden_.starts.size(), 1u);  // nothing waits: not before the next use
   Call("guest-exec");
@@ -347,6 +369,267 @@ TEST_F(WorkerPoolTest, DeadFreezerIsStartedAgainAtOnceAndMeanwhileAllIsFrozen) {
   second->link->Hold(0);
   Turn();
   EXPECT_FALSE(freeze_.is_frozen());
+}
+
+// ---- crashes
+
+TEST_F(WorkerPoolTest, FirstCrashDelaysNothingAndTheSecondAboutASecond) {
+  Crash(1);
+  EXPECT_EQ(ExecStatus().state, WorkerStatus::State::kStopped);
+  Call("guest-exec");
+  EXPECT_EQ(warden_.starts.size(), 1u);
+  EndWorker(StartWorker(1), 1);
+  EXPECT_EQ(ExecStatus().state, WorkerStatus::State::kDelayed);
+  replies_.clear();
+  Call("guest-exec");
+  EXPECT_EQ(warden_.starts.size(), 1u);
+  Turn(milliseconds(790));
+  EXPECT_EQ(warden_.starts.size(), 1u);
+  Turn(milliseconds(410));
+  EXPECT_EQ(warden_.starts.size(), 2u);
+  EXPECT_TRUE(replies_.empty());
+}
+
+TEST_F(WorkerPoolTest, RequestWaitsForADelayNoLongerThanItsDeadline) {
+  Crash(4);  // the next start is some 4 s away
+  Call("guest-exec");
+  Turn(milliseconds(2500));
+  Call("guest-shutdown");
+  Turn(milliseconds(600));
+  EXPECT_TRUE(replies_.empty());
+  EXPECT_TRUE(warden_.starts.empty());
+  Turn(milliseconds(1800));
+  EXPECT_EQ(warden_.starts.size(), 1u);
+  Turn(milliseconds(200));
+  EXPECT_THAT(replies_, ElementsAre(HasSubstr("guest-exec was not started")));
+}
+
+TEST_F(WorkerPoolTest, DelayIsNotWaitedForByNobody) {
+  Crash(2);
+  Turn(milliseconds(5000));
+  EXPECT_TRUE(warden_.starts.empty());
+}
+
+TEST_F(WorkerPoolTest, FifthCrashQuarantinesItsPluginAlone) {
+  Crash(4);
+  EXPECT_NE(ExecStatus().state, WorkerStatus::State::kQuarantined);
+  Call("guest-exec");
+  Turn(milliseconds(4800));
+  EndWorker(StartWorker(1), 1);
+  replies_.clear();
+  Call("guest-get-osinfo");
+  const std::string text =
+      "worker exec is quarantined: it ended 5 times within 10 min, the last time: killed by signal 9; a restart of the "
+      "service (systemctl restart reeved) releases it";
+  EXPECT_THAT(replies_, ElementsAre("error: " + text));
+  EXPECT_EQ(ExecStatus().state, WorkerStatus::State::kQuarantined);
+  EXPECT_EQ("worker exec is quarantined: " + ExecStatus().note, text);
+  EXPECT_EQ(ExecStatus().crash_count, 5u);
+  EXPECT_EQ(ExecStatus().last_crash->text, "killed by signal 9");
+  Call("guest-fsfreeze-status");
+  EXPECT_THAT(warden_.starts, testing::Contains(testing_config::kFreezePlugin));
+}
+
+TEST_F(WorkerPoolTest, WorkerThatCannotBeStartedHasCrashed) {
+  for (int i = 0; i < 5; ++i) {
+    Call("guest-shutdown");  // no deadline
+    Turn(std::chrono::seconds(10));
+    FailStart();
+    EXPECT_THAT(replies_.back(), HasSubstr("could not be started: no such library"));
+  }
+  EXPECT_EQ(warden_.starts.size(), 5u);
+  Call("guest-shutdown");
+  EXPECT_THAT(replies_.back(), HasSubstr("is quarantined: it ended 5 times within 10 min, the last time: no such"));
+}
+
+TEST_F(WorkerPoolTest, ThoseThatWaitAreAnsweredWhenTheBudgetIsSpent) {
+  for (int i = 0; i < 4; ++i) FailStart();
+  Turn(std::chrono::seconds(60));
+  Call("guest-shutdown");
+  Call("guest-get-osinfo");
+  auto worker = StartWorker(1);
+  Call("guest-exec");
+  EndWorker(std::move(worker), 1);
+  EXPECT_THAT(replies_, ElementsAre(HasSubstr("outcome is unknown"), HasSubstr("outcome is unknown"),
+                                    HasSubstr("is quarantined")));
+}
+
+TEST_F(WorkerPoolTest, EarlierProcessThatCannotEndIsNoCrash) {
+  Call("guest-exec");
+  pool_.OnWorkerEnded({0, testing_config::kExecPlugin, wire::kNotTried, 0}, "an earlier process of it cannot be ended");
+  EXPECT_THAT(replies_, ElementsAre(HasSubstr("cannot be ended")));
+  EXPECT_EQ(ExecStatus().crash_count, 0u);
+}
+
+TEST_F(WorkerPoolTest, WorkerStoppedAtADeadlineHasNotCrashed) {
+  Call("guest-exec");
+  Call("guest-get-osinfo");
+  auto worker = StartWorker(1);
+  Answer(*worker, 1);
+  Call("guest-shutdown");
+  Turn(milliseconds(5000));
+  Turn(milliseconds(500));
+  replies_.clear();
+  EndWorker(std::move(worker), 1);
+  EXPECT_THAT(replies_,
+              ElementsAre("error: worker exec ended while it served this request, whose outcome is unknown: it "
+                          "was stopped because guest-exec did not finish within its deadline of 5000 ms"));
+  EXPECT_EQ(ExecStatus().crash_count, 0u);
+}
+
+TEST_F(WorkerPoolTest, WorkerThatBreaksTheProtocolHasCrashed) {
+  Call("guest-exec");
+  auto worker = StartWorker(1);
+  worker->link->Finish(worker->heads[0].id, 1, std::string(10, 'x'));
+  const uint64_t never_asked = 77;
+  worker->link->WantSettled(never_asked);
+  Turn();
+  EXPECT_THAT(warden_.stops, ElementsAre(1u));
+  EndWorker(std::move(worker), 1);
+  EXPECT_EQ(ExecStatus().crash_count, 1u);
+  EXPECT_THAT(ExecStatus().last_crash->text, HasSubstr("broke the protocol"));
+}
+
+TEST_F(WorkerPoolTest, ThawIsTriedAtOnceWhateverHappened) {
+  Crash(7, testing_config::kFreezePlugin);
+  Call("guest-fsfreeze-freeze");
+  EXPECT_THAT(replies_, ElementsAre(HasSubstr("worker fsfreeze is quarantined")));
+  Call("guest-fsfreeze-thaw");
+  EXPECT_THAT(warden_.starts, ElementsAre(testing_config::kFreezePlugin));
+  const auto worker = StartWorker(1, testing_config::kFreezePlugin);
+  EXPECT_EQ(worker->heads.size(), 1u);
+}
+
+TEST_F(WorkerPoolTest, WhileFrozenTheFreezerIsStartedAgainHoweverOftenItCrashes) {
+  for (uint32_t number = 1; number < 10; ++number) {
+    auto worker = StartWorker(number, testing_config::kFreezePlugin);
+    worker->link->Hold(1);
+    Turn();
+    EndWorker(std::move(worker), number, testing_config::kFreezePlugin);
+    Turn(std::chrono::seconds(72));  // the longest delay
+    EXPECT_EQ(warden_.starts.size(), number);
+  }
+}
+
+// ---- requests that crash
+
+TEST_F(WorkerPoolTest, RequestThatWasHeldAtTwoCrashesIsRefusedAndOthersAreNot) {
+  for (uint32_t number = 1; number <= 2; ++number) {
+    Call("guest-exec", true, R"({"path": "bad"})");
+    EndWorker(StartWorker(number), number);
+  }
+  replies_.clear();
+  Turn(std::chrono::seconds(2));
+  Call("guest-exec", true, R"({"path": "bad"})");
+  EXPECT_THAT(replies_,
+              ElementsAre("error: guest-exec with these arguments is refused: worker exec ended 2 times while "
+                          "it served that; it is tried again 24 h later, or after a restart of the service"));
+  EXPECT_EQ(ExecStatus().refused_requests, 1u);
+  Call("guest-exec", true, R"({"path": "good"})");
+  EXPECT_EQ(warden_.starts.size(), 3u);
+  EXPECT_EQ(replies_.size(), 1u);
+}
+
+TEST_F(WorkerPoolTest, LongRequestIsRefusedAfterThree) {
+  const std::string arguments = R"({"path": ")" + std::string(wire::kMaxInlineBytes, 'x') + R"("})";
+  for (uint32_t number = 1; number <= 3; ++number) {
+    Call("guest-exec", true, arguments);
+    Turn(milliseconds(2500));
+    EndWorker(StartWorker(number), number);
+  }
+  replies_.clear();
+  Call("guest-exec", true, arguments);
+  EXPECT_THAT(replies_, ElementsAre(HasSubstr("with these arguments is refused")));
+}
+
+TEST_F(WorkerPoolTest, RequestThatWasAnsweredInBetweenIsInnocent) {
+  for (uint32_t number = 1; number <= 4; number += 2) {
+    Call("guest-exec");
+    EndWorker(StartWorker(number), number);
+    Call("guest-exec");
+    Turn(std::chrono::seconds(2));
+    const auto worker = StartWorker(number + 1);
+    Answer(*worker, 0);
+    Turn(std::chrono::seconds(2));
+    EndWorker(StartWorker(number + 1), number + 1);
+  }
+  EXPECT_EQ(ExecStatus().refused_requests, 0u);
+}
+
+TEST_F(WorkerPoolTest, SecondTriesGoOneByOneSoThatOnlyTheGuiltyIsRefused) {
+  Call("guest-get-osinfo", true, R"({"a": 1})");
+  Call("guest-get-osinfo", true, R"({"bad": 1})");
+  Call("guest-get-osinfo", true, R"({"b": 1})");
+  EndWorker(StartWorker(1), 1);
+  auto second = StartWorker(2);
+  EXPECT_THAT(second->texts, ElementsAre(R"({"a": 1})"));
+  Answer(*second, 0);
+  EXPECT_THAT(second->texts, ElementsAre(R"({"a": 1})", R"({"bad": 1})"));
+  EndWorker(std::move(second), 2);
+  EXPECT_EQ(replies_.size(), 2u);
+  Turn(std::chrono::seconds(2));
+  const auto third = StartWorker(3);
+  EXPECT_THAT(third->texts, ElementsAre(R"({"b": 1})"));
+  Answer(*third, 0);
+  EXPECT_EQ(ExecStatus().refused_requests, 1u);
+  Call("guest-exec");
+  Call("guest-exec");
+  Turn();
+  EXPECT_EQ(third->heads.size(), 3u);  // they go side by side again
+}
+
+// ---- whether it turns
+
+TEST_F(WorkerPoolTest, WorkerThatDoesNotTurnAfterARestIsReplacedInFiveSeconds) {
+  config_.plugins[1].idle_exit_ms = 0;
+  const UniqueFd silent = StartSilentWorker(1);
+  Turn(std::chrono::seconds(60));
+  Call("guest-shutdown");
+  Turn(milliseconds(4000));
+  Call("guest-get-osinfo");
+  Turn(milliseconds(990));
+  EXPECT_TRUE(warden_.stops.empty());
+  Turn(milliseconds(10));
+  EXPECT_THAT(warden_.stops, ElementsAre(1u));
+  pool_.OnWorkerEnded({1, testing_config::kExecPlugin, kKilledStatus, 0}, "");
+  EXPECT_THAT(replies_,
+              ElementsAre("error: worker exec ended while it served this request, whose outcome is unknown: it "
+                          "did not answer for 5 s and was stopped"));
+  EXPECT_EQ(warden_.starts.size(), 1u);  // for the idempotent one, at once: it is no crash
+  EXPECT_EQ(ExecStatus().crash_count, 0u);
+}
+
+TEST_F(WorkerPoolTest, WorkerThatAnswersThePingIsJudgedByDeadlinesOnly) {
+  config_.plugins[1].idle_exit_ms = 0;
+  const auto worker = StartWorker(1);
+  Turn(std::chrono::seconds(60));
+  Call("guest-shutdown");
+  Turn();
+  Turn(std::chrono::seconds(60));
+  EXPECT_TRUE(warden_.stops.empty());
+  EXPECT_TRUE(replies_.empty());
+}
+
+// ---- recycling
+
+TEST_F(WorkerPoolTest, WorkerIsReplacedInAPauseAfterTenThousandRequestsUnlessItHoldsState) {
+  config_.plugins[1].idle_exit_ms = 100'000;
+  const auto worker = StartWorker(1);
+  worker->link->Hold(1);
+  for (size_t i = 0; i < WorkerHealth::kMaxServed; ++i) {
+    Call("guest-shutdown");
+    Turn();
+    Answer(*worker, i);
+  }
+  Turn(milliseconds(500));
+  EXPECT_TRUE(warden_.stops.empty());
+  worker->link->Hold(0);
+  Turn();
+  Turn(milliseconds(99));
+  EXPECT_TRUE(warden_.stops.empty());
+  Turn(milliseconds(2));
+  EXPECT_THAT(warden_.stops, ElementsAre(1u));
+  EXPECT_EQ(ExecStatus().crash_count, 0u);
 }
 
 TEST_F(WorkerPoolTest, StatusTellsOfEachPluginsWorker) {

@@ -17,7 +17,7 @@ struct WorkerStatus {
     kServing,
     kStopping,
     kDelayed,      // crashed; may start again after a delay
-    kQuarantined,  // crashed too often; `note` says how to release it
+    kQuarantined,  // crashed too often; `note` says why and how to release it
   };
   struct Crash {
     std::string text;             // "killed by signal 11"

@@ -33,6 +33,9 @@ constexpr int kLogChecks = 20;
 
 static_assert(wire::kFirstListenerFd == sandbox::kFirstExtraFd, "one number, said in two rooms");
 
+// The core says why itself, where that is worth a line.
+constexpr char kStoppedByCore[] = "the core stopped it";
+
 std::string Named(const char* what, const std::string& why) {
   return std::string(what) + ": " + why;
 }
@@ -242,7 +245,7 @@ Status Warden::StartWorker(uint32_t plugin) {
     if (other->plugin != plugin) continue;
     if (!other->is_end_told) return Fail(Code::kBadMessage, worker->name + " runs already");
     // Its uid is not used twice at one time.
-    TellEnd(*worker, 0, "an earlier process of it cannot be ended");
+    TellEnd(*worker, wire::kNotTried, "an earlier process of it cannot be ended");
     return {};
   }
   const uint32_t id = worker->id = ++last_worker_;
@@ -260,7 +263,7 @@ Status Warden::StartWorker(uint32_t plugin) {
 Status Warden::StopWorker(uint32_t worker) {
   if (worker == 0 || worker > last_worker_) return Fail(Code::kBadMessage, "an unknown worker");
   // It may have ended meanwhile, which the core has not read yet.
-  if (workers_.contains(worker)) FailWorker(worker, "the core stopped it");
+  if (workers_.contains(worker)) FailWorker(worker, kStoppedByCore);
   return {};
 }
 
@@ -368,7 +371,8 @@ void Warden::FailWorker(uint32_t id, const std::string& why) {
 
 void Warden::TellEnd(Worker& worker, int wait_status, const std::string& why) {
   if (std::exchange(worker.is_end_told, true)) return;
-  Log(is_stopping_ ? Severity::kInfo : Severity::kWarning, Named((worker.name + " has ended").c_str(), why));
+  const bool is_expected = is_stopping_ || why == kStoppedByCore;
+  Log(is_expected ? Severity::kInfo : Severity::kWarning, Named((worker.name + " has ended").c_str(), why));
   if (!core_.peer) return;
   const std::string text = why.substr(0, wire::kMaxTextBytes);
   const uint32_t id = worker.is_ready ? worker.id : 0;

@@ -1,5 +1,7 @@
 #include "agent/wire/core_link.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <cstring>
 #include <new>
@@ -14,6 +16,12 @@ namespace {
 constexpr size_t kMaxSpareBytes = 4u << 20;
 // So small a buffer is not worth keeping apart.
 constexpr size_t kMinTextBytes = 16 * 1024;
+
+// No call of the kernel. What a plugin maps by itself is not in it; RLIMIT_DATA bounds that.
+uint64_t HeapBytes() {
+  const struct mallinfo2 heap = ::mallinfo2();
+  return heap.arena + heap.hblkhd;
+}
 
 bool IsCancel(const Packet& packet) {
   return packet.header.type == Type::kCancel;
@@ -118,6 +126,10 @@ Status CoreLink::Handle(const Packet& packet) {
     case Type::kSettled:
       events_.OnSettled(packet.header.request_id, REEVE_TRY(packet.Read<Settled>()).was_sent != 0);
       return {};
+    case Type::kPing: {
+      const Pong pong{.heap_bytes = HeapBytes()};
+      return SendWaiting(socket_.get(), HeaderOf(Type::kPong), BytesOf(pong));
+    }
     case Type::kConsumed:
       return {};
     default:

@@ -25,6 +25,7 @@ struct CoreSide final : WorkerLink::Events {
   std::map<uint64_t, std::string> replies;
   std::map<uint64_t, Ended> ended;
   std::vector<uint64_t> held;
+  std::vector<uint64_t> pongs;
   std::vector<std::string> logged;
   std::optional<Error> closed;
 
@@ -34,6 +35,7 @@ struct CoreSide final : WorkerLink::Events {
     ended.emplace(id, Ended{status, std::string(text), wants_settled});
   }
   void OnHold(uint64_t count) override { held.push_back(count); }
+  void OnPong(uint64_t heap_bytes) override { pongs.push_back(heap_bytes); }
   void OnLogLine(Severity, std::string_view text) override { logged.emplace_back(text); }
   void OnLinkClosed(const Error& error) override { closed = error; }
 };
@@ -119,6 +121,30 @@ class LinkTest : public testing::Test {
   std::unique_ptr<WorkerLink> core_link_;
   std::unique_ptr<CoreLink> worker_link_;
 };
+
+TEST_F(LinkTest, PingIsAnsweredBeforeTheRequestThatFollows) {
+  Start();
+  Run();
+  core_link_->Ping();
+  REEVE_ASSERT_OK(core_link_->Send({.id = 1}, QueueOf("{}")));
+  worker_.on_request = [&](const RequestHead&, std::string_view) {
+    REEVE_ASSERT_OK(core_loop_.RunOnce(std::chrono::milliseconds(0)));
+    EXPECT_EQ(core_.pongs.size(), 1u);
+  };
+  Run();
+  EXPECT_EQ(worker_.order.size(), 1u);
+  ASSERT_EQ(core_.pongs.size(), 1u);
+  core_link_->Ping();
+  Run();
+  EXPECT_EQ(core_.pongs.size(), 2u);
+}
+
+TEST_F(LinkTest, DropsAWorkerThatAnswersNoPing) {
+  StartCore();
+  GreetAsWorker();
+  SendAsWorker(Type::kPong, 0, Pong{.heap_bytes = 1});
+  ExpectCoreDrops("an answer to no ping");
+}
 
 TEST_F(LinkTest, CarriesARequestAndItsReply) {
   Start();

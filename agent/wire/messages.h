@@ -58,12 +58,14 @@ enum class Type : uint16_t {
   kCancel = 51,    // the deadline of header.request_id has come
   kConsumed = 52,  // Consumed: credit only, both directions
   kSettled = 53,   // Settled: what became of the reply of header.request_id, when kWantSettled asked for it
+  kPing = 54,      // kPong is due: sent only while no request is in flight
   // worker -> core
   kReply = 60,        // ReplyPiece: a piece of a reply stands in the ring
   kReplyEnd = 61,     // ReplyEnd + text
   kHold = 62,         // Hold: how much state the plugin holds; a worker that holds any does not idle out
   kLogLine = 63,      // LogLine + text, rate-limited by the receiver
   kWantSettled = 64,  // before the kReplyEnd of header.request_id: kSettled is wanted
+  kPong = 65,         // Pong: the loop turns
 };
 
 struct Header {
@@ -115,9 +117,12 @@ struct WorkerStarted {
 struct WorkerEnded {
   uint32_t worker = 0;  // 0: it never started
   uint32_t plugin = 0;
-  int32_t exit_status = 0;  // wait(2)
+  int32_t exit_status = 0;  // wait(2); kNotTried
   uint32_t text_bytes = 0;  // why, in words: "killed by its seccomp filter"
 };
+
+// The worker was not started because an earlier process of its plugin cannot be ended yet.
+inline constexpr int32_t kNotTried = -1;
 
 struct Ready {
   uint32_t abi_major = 0;
@@ -226,6 +231,10 @@ struct Hold {
   uint64_t held = 0;
 };
 
+struct Pong {
+  uint64_t heap_bytes = 0;  // taken from the kernel for the heap; as the worker says, so for its recycling only
+};
+
 struct LogLine {
   uint32_t severity = 0;  // reeve::Severity
   uint32_t text_bytes = 0;
@@ -237,5 +246,6 @@ static_assert(sizeof(OpenPath) == 16 && sizeof(ProgramWords) == 8 && sizeof(RunP
 static_assert(sizeof(SignalProgram) == 16 && sizeof(ProgramStarted) == 16 && sizeof(Refused) == 8);
 static_assert(sizeof(Request) == 40 && sizeof(ReplyPiece) == 16 && sizeof(ReplyEnd) == 24);
 static_assert(sizeof(Settled) == 8 && sizeof(Hold) == 8 && sizeof(LogLine) == 8 && sizeof(Consumed) == 8);
+static_assert(sizeof(Pong) == 8);
 
 }  // namespace reeve::wire

@@ -76,6 +76,11 @@ void WorkerLink::Settle(uint64_t request_id, bool was_sent) {
   Put(HeaderOf(Type::kSettled, request_id), Settled{.was_sent = was_sent ? 1u : 0u});
 }
 
+void WorkerLink::Ping() {
+  is_pong_due_ = true;
+  Put(HeaderOf(Type::kPing), NoPayload{});
+}
+
 void WorkerLink::SendPieces() {
   // What the socket did not take goes first; while any waits, nothing new is made.
   while (!outgoing_.empty() && unsent_.empty() && SendOnePiece(outgoing_.front())) {
@@ -196,6 +201,12 @@ Status WorkerLink::Handle(const Packet& packet) {
     case Type::kHold:
       events_.OnHold(REEVE_TRY(packet.Read<Hold>()).held);
       return {};
+    case Type::kPong: {
+      const Pong pong = REEVE_TRY(packet.Read<Pong>());
+      if (!std::exchange(is_pong_due_, false)) return Fail(Code::kBadMessage, "an answer to no ping");
+      events_.OnPong(pong.heap_bytes);
+      return {};
+    }
     case Type::kLogLine:
       return HandleLogLine(packet);
     default:

@@ -56,6 +56,8 @@ class WorkerLink {
     virtual void OnReplyEnd(uint64_t request_id, int32_t status, std::string_view text, bool wants_settled) = 0;
     // How much state the plugin holds now. While it is not 0 the worker is not stopped for being idle.
     virtual void OnHold(uint64_t held) = 0;
+    // The answer to Ping: the worker's loop turns. `heap_bytes` is what it says of itself.
+    virtual void OnPong(uint64_t heap_bytes) = 0;
     // Not trusted, and not rate-limited here.
     virtual void OnLogLine(Severity severity, std::string_view text) = 0;
     // The worker is gone (kClosed) or broke the protocol (kBadMessage): the last call. What was in flight gets no
@@ -78,6 +80,9 @@ class WorkerLink {
   bool Cancel(uint64_t request_id);
   // After OnReplyEnd with wants_settled: the reply was handed to the host's transport, or dropped.
   void Settle(uint64_t request_id, bool was_sent);
+
+  // REQUIRES: nothing is in flight, and no OnPong is due.
+  void Ping();
 
   size_t in_flight() const { return in_flight_.size(); }
 
@@ -122,6 +127,7 @@ class WorkerLink {
   RingReader reader_;
   uint64_t generation_;
   Events& events_;
+  bool is_pong_due_ = false;
   bool is_greeted_ = false;  // the worker's kHello has come
   std::deque<Outgoing> outgoing_;
   std::deque<Unsent> unsent_;  // what the socket did not take

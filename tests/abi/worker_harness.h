@@ -65,6 +65,7 @@ class WorkerHarness final : public wire::WorkerLink::Events {
   void OnReplyPiece(uint64_t id, Bytes piece) override { replies_[id].json += AsText(piece); }
   void OnReplyEnd(uint64_t id, int32_t status, std::string_view text, bool wants_settled) override;
   void OnHold(uint64_t held) override { held_ = held; }
+  void OnPong(uint64_t) override {}
   void OnLogLine(Severity, std::string_view text) override { lines_.emplace_back(text); }
   void OnLinkClosed(const Error& error) override { closed_ = error; }
 

@@ -207,7 +207,7 @@ def test_killed_worker_answers_each_request_once_with_why(reeve):
     os.kill(worker, signal.SIGKILL)
     for client in clients:
         text = error_of(json.loads(client.read_line()))
-        assert text == "worker file ended while it served this request: killed by signal 9 (Killed)"
+        assert text == "worker file ended while it served this request, whose outcome is unknown: killed by signal 9 (Killed)"
         assert json.loads(client.read_line()) == {"return": {}}  # the ping's: nothing was answered twice
         client._socket.close()
     # The next one stands, has none of the old handles, and never gives a number again.
