@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "policy/merge.h"
 #include "policy/parse_sections.h"
 #include "policy/yaml_reader.h"
 
@@ -52,7 +53,7 @@ void RefuseNeverDeniable(SchemaReader& reader, const YamlNode& deny) {
 
 CommandRules ReadCommands(SchemaReader& reader, const YamlNode& node) {
   CommandRules rules;
-  if (!reader.CheckMap(node, "commands", {{"allow", "deny"}, {"+allow", "-allow", "+deny", "-deny"}})) return rules;
+  if (!reader.CheckMap(node, "commands", {{"allow", "deny"}, {}})) return rules;
   if (const YamlNode* allow = SchemaReader::Find(node, "allow")) {
     rules.allow = ReadPatterns(reader, *allow, "commands.allow");
   }
@@ -179,21 +180,78 @@ void OpenGrantedCommands(Policy& policy) {
   if (!policy.directories.empty()) open(kFileCommands, policy.directories[0].origin);
 }
 
-BaseProfile ProfileOf(SchemaReader& reader, const YamlNode& root, Origin& origin) {
-  const YamlNode* node = SchemaReader::Find(root, "profile");
-  origin = node != nullptr ? OriginOf(reader, *node) : Origin{reader.file(), 1};
+// `node` is null where nobody says it: `standard`, and the last text is where one would.
+BaseProfile ProfileOf(SchemaReader& reader, const YamlNode* node) {
   if (node == nullptr) return BaseProfile::kStandard;
   const auto word = reader.Word(*node, "profile", ProfileNames());
   return word ? static_cast<BaseProfile>(*word) : BaseProfile::kStandard;
 }
 
-std::expected<YamlNode, Diagnostics> ReadRoot(SchemaReader& reader, const PolicyText& text, const MapSchema& schema,
-                                              Diagnostics& diagnostics) {
-  auto root = ReadYaml(text.file, text.text);
-  if (!root) return std::unexpected(Diagnostics{root.error()});
-  if (!reader.CheckMap(*root, "a policy", schema)) return std::unexpected(diagnostics);
+// `number` is the text's in `reader`; keys with + and - stay as they are. Nothing when it cannot be worked with; what
+// else is wrong may be in `diagnostics` all the same.
+std::optional<YamlNode> ReadRoot(SchemaReader& reader, const PolicyText& text, uint32_t number, const MapSchema& schema,
+                                 Diagnostics& diagnostics) {
+  auto root = ReadYaml(text.file, text.text, number);
+  if (!root) {
+    diagnostics.push_back(root.error());
+    return std::nullopt;
+  }
+  if (!reader.CheckMap(*root, "a policy", schema)) return std::nullopt;
   reader.Require(*root, "schema", "a policy");
+  const size_t before = diagnostics.size();
+  CheckForms(reader, *root);
+  return diagnostics.size() == before ? std::optional(std::move(*root)) : std::nullopt;
+}
+
+// What is wrong in one of several layers, whatever the others say.
+void CheckLayer(SchemaReader& reader, const YamlNode& root) {
+  ProfileOf(reader, SchemaReader::Find(root, "profile"));
+  Policy alone;
+  ReadSections(reader, WithoutForms(root), TextOf::kAdministrator, alone);
+}
+
+std::vector<std::string> FileNames(const std::vector<PolicyText>& layers) {
+  std::vector<std::string> files = {""};  // the profile's, once it is known which
+  for (const PolicyText& layer : layers) files.push_back(layer.file);
+  return files;
+}
+
+// Each layer's tree, node numbers from 1. What they come to together is not looked at.
+std::vector<YamlNode> ReadRoots(const std::vector<PolicyText>& layers, Diagnostics& diagnostics) {
+  SchemaReader reader(FileNames(layers), SchemaReader::Scope::kLayer, diagnostics);
+  std::vector<YamlNode> roots;
+  for (const PolicyText& layer : layers) {
+    const auto number = static_cast<uint32_t>(&layer - layers.data() + 1);
+    auto root = ReadRoot(reader, layer, number, TopSchema(), diagnostics);
+    if (!root) continue;
+    // Of one by itself everything is told at once, later.
+    if (layers.size() > 1) CheckLayer(reader, *root);
+    roots.push_back(std::move(*root));
+  }
+  return roots;
+}
+
+// The highest layer's word for the profile; null when none has one.
+const YamlNode* ProfileNode(const std::vector<YamlNode>& roots) {
+  for (auto root = roots.rbegin(); root != roots.rend(); ++root) {
+    if (const YamlNode* node = SchemaReader::Find(*root, "profile")) return node;
+  }
+  return nullptr;
+}
+
+// What a profile says of plugins lies below every layer, so that those can add to it.
+YamlNode PluginsOfProfile(const PolicyText& profile) {
+  auto root = ReadYaml(profile.file, profile.text, 0);
+  if (!root) return {};
+  std::erase_if(root->entries, [](const YamlNode::Entry& entry) { return entry.key.text != "plugins"; });
   return std::move(*root);
+}
+
+Diagnostics InOrder(Diagnostics diagnostics, const std::vector<std::string>& files) {
+  std::ranges::sort(diagnostics, {}, [&](const Diagnostic& d) {
+    return std::tuple(std::ranges::find(files, d.file) - files.begin(), d.line, d.column, d.message);
+  });
+  return diagnostics;
 }
 
 }  // namespace
@@ -209,8 +267,8 @@ std::expected<Policy, Diagnostics> ParseProfile(BaseProfile profile, const Profi
   SchemaReader reader(text.file, diagnostics);
   MapSchema schema = TopSchema();
   std::erase(schema.known, "profile");
-  auto root = ReadRoot(reader, text, schema, diagnostics);
-  if (!root) return std::unexpected(root.error());
+  const auto root = ReadRoot(reader, text, 0, schema, diagnostics);
+  if (!root) return std::unexpected(diagnostics);
   Policy policy;
   policy.profile = profile;
   policy.default_origin = {text.file, 1};
@@ -221,23 +279,36 @@ std::expected<Policy, Diagnostics> ParseProfile(BaseProfile profile, const Profi
   return policy;
 }
 
-std::expected<Policy, Diagnostics> Parse(const PolicyText& text, const ProfileTexts& profiles) {
+std::expected<Policy, Diagnostics> ParseLayers(const std::vector<PolicyText>& layers, const ProfileTexts& profiles,
+                                               Diagnostics& warnings) {
+  if (layers.empty()) return ParseProfile(BaseProfile::kStandard, profiles);
   Diagnostics diagnostics;
-  SchemaReader reader(text.file, diagnostics);
-  auto root = ReadRoot(reader, text, TopSchema(), diagnostics);
-  if (!root) return std::unexpected(root.error());
-  Origin default_origin;
-  const BaseProfile profile = ProfileOf(reader, *root, default_origin);
+  std::vector<std::string> files = FileNames(layers);
+  std::vector<YamlNode> roots = ReadRoots(layers, diagnostics);
+  const bool is_layer_bad = layers.size() > 1 && !diagnostics.empty();
+  if (roots.size() < layers.size() || is_layer_bad) return std::unexpected(InOrder(std::move(diagnostics), files));
+
+  SchemaReader reader(files, SchemaReader::Scope::kWhole, diagnostics);
+  const YamlNode* profile_node = ProfileNode(roots);
+  const BaseProfile profile = ProfileOf(reader, profile_node);
   auto policy = ParseProfile(profile, profiles);
   if (!policy) return std::unexpected(policy.error());
-  policy->default_origin = default_origin;
-  ReadSections(reader, *root, TextOf::kAdministrator, *policy);
-  if (!diagnostics.empty()) {
-    std::ranges::sort(diagnostics, {}, [](const Diagnostic& d) { return std::tie(d.line, d.column, d.message); });
-    return std::unexpected(diagnostics);
-  }
+  policy->default_origin = profile_node != nullptr ? OriginOf(reader, *profile_node) : Origin{files.back(), 1};
+
+  const PolicyText& profile_text = profiles[static_cast<size_t>(profile)];
+  files[0] = profile_text.file;
+  SchemaReader whole(files, SchemaReader::Scope::kWhole, diagnostics);
+  roots.insert(roots.begin(), PluginsOfProfile(profile_text));
+  policy->plugins.clear();
+  ReadSections(whole, Merge(std::move(roots), whole, warnings), TextOf::kAdministrator, *policy);
+  if (!diagnostics.empty()) return std::unexpected(InOrder(std::move(diagnostics), files));
   OpenGrantedCommands(*policy);
   return policy;
+}
+
+std::expected<Policy, Diagnostics> Parse(const PolicyText& text, const ProfileTexts& profiles) {
+  Diagnostics warnings;
+  return ParseLayers({text}, profiles, warnings);
 }
 
 }  // namespace reeve::policy

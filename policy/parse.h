@@ -22,8 +22,15 @@ using ProfileTexts = std::array<PolicyText, 3>;
 
 const std::vector<std::string>& ProfileNames();  // "minimal", "standard", "open", as BaseProfile counts
 
-// The policy that `text` and the profile that it names (else `standard`) come to; or everything that is wrong.
-// Users are names still (RunAs::uid is 0) and programs are not looked up.
+// All texts together, however many there are. Each has kMaxYamlBytes of its own.
+inline constexpr size_t kMaxPolicyBytes = 1 << 20;
+
+// The policy that `layers`, from the lowest to the highest, and the profile that they name (else `standard`) come to; or
+// everything that is wrong. What is right and yet surely not meant goes to `warnings`.
+// Users are names still (RunAs::uid is 0) and programs are not looked up. Without layers: `standard` by itself.
+std::expected<Policy, Diagnostics> ParseLayers(const std::vector<PolicyText>& layers, const ProfileTexts& profiles,
+                                               Diagnostics& warnings);
+// The same for one text.
 std::expected<Policy, Diagnostics> Parse(const PolicyText& text, const ProfileTexts& profiles);
 // A profile by itself.
 std::expected<Policy, Diagnostics> ParseProfile(BaseProfile profile, const ProfileTexts& profiles);

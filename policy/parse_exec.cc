@@ -141,7 +141,7 @@ std::string DangerOf(const ProgramRule& rule) {
 
 void ReadRuleKeys(SchemaReader& reader, const YamlNode& node, ProgramRule& rule) {
   const auto find = [&](const char* key) { return SchemaReader::Find(node, key); };
-  if (const YamlNode* run = reader.Require(node, "run", "a rule")) ReadRun(reader, *run, rule);
+  if (const YamlNode* run = reader.RequireOfWhole(node, "run", "a rule")) ReadRun(reader, *run, rule);
   if (const YamlNode* args = find("args")) ReadArguments(reader, *args, rule);
   if (const YamlNode* as = find("as")) rule.as = ReadUser(reader, *as, "as");
   if (const YamlNode* confine = find("confine")) {
@@ -158,6 +158,13 @@ void ReadRuleKeys(SchemaReader& reader, const YamlNode& node, ProgramRule& rule)
   if (const YamlNode* reason = find("reason")) rule.reason = reader.Text(*reason, "reason").value_or("");
 }
 
+// Where it stands for whoever reads a refusal. A layer that changes only its timeout does not make the rule.
+Origin OriginOfRule(const SchemaReader& reader, const YamlNode& key, const YamlNode& node) {
+  const YamlNode* args = SchemaReader::Find(node, "args");
+  const YamlNode* what = args != nullptr ? args : SchemaReader::Find(node, "run");
+  return OriginOf(reader, what != nullptr && what->file != key.file ? *what : key);
+}
+
 void ReadRule(SchemaReader& reader, const YamlNode& key, const YamlNode& node, Policy& policy) {
   const size_t errors_before = reader.error_count();
   const MapSchema schema = {{"run", "args", "as", "confine", "timeout", "output", "stdin", "env", "reason"},
@@ -165,15 +172,15 @@ void ReadRule(SchemaReader& reader, const YamlNode& key, const YamlNode& node, P
   if (!reader.CheckMap(node, "rule '" + key.text + "'", schema)) return;
   ProgramRule rule;
   rule.name = key.text;
-  rule.origin = OriginOf(reader, key);
+  rule.origin = OriginOfRule(reader, key, node);
   rule.as.name = "root";
   rule.timeout_ms = kDefaultTimeoutMs;
   ReadRuleKeys(reader, node, rule);
   const std::string danger = DangerOf(rule);
-  if (!danger.empty() && rule.reason.empty()) reader.Error(key, danger + " needs a 'reason'");
+  if (!danger.empty() && rule.reason.empty()) reader.ErrorOfWhole(key, danger + " needs a 'reason'");
   // The default of both keys; said only of a rule that is right otherwise, which mostly lacks the whole thought.
   if (reader.error_count() == errors_before && rule.confine == Confinement::kService && rule.as.name == "root") {
-    reader.Error(key, "confine: service needs 'as', a user other than root");
+    reader.ErrorOfWhole(key, "confine: service needs 'as', a user other than root");
   }
   policy.programs.push_back(std::move(rule));
 }
@@ -215,13 +222,14 @@ void ReadDeniedPlugin(SchemaReader& reader, const YamlNode& node, Policy& policy
     found->name = *name;
   }
   found->origin = OriginOf(reader, node);
+  found->is_of_profile = false;
   found->is_enabled = false;
 }
 
 }  // namespace
 
 Origin OriginOf(const SchemaReader& reader, const YamlNode& node) {
-  return {reader.file(), node.line};
+  return {reader.FileOf(node), node.line};
 }
 
 RunAs ReadUser(SchemaReader& reader, const YamlNode& node, const std::string& what) {

@@ -71,7 +71,6 @@ const std::vector<std::string> kPathWords = {"read", "read-execute", "read-direc
 
 void ReadPaths(SchemaReader& reader, const YamlNode& node, PluginRules& rules) {
   if (!reader.CheckList(node, "paths")) return;
-  rules.paths.clear();
   for (const YamlNode& item : node.items) {
     if (!reader.CheckMap(item, "an entry of paths", {kPathWords, {}})) continue;
     for (const auto& [key, value] : item.entries) {
@@ -88,7 +87,6 @@ void ReadPromises(SchemaReader& reader, const YamlNode& node, PluginRules& rules
   static const std::vector<std::string> later = {"wpath",     "cpath",    "fattr",       "flock",        "tmp",
                                                  "proc-read", "sys-read", "inet-client", "unix-connect", "vsock",
                                                  "exec",      "bus",      "broker",      "time-read"};
-  rules.promises.clear();
   for (const YamlNode& item : node.items) {
     if (reader.Word(item, "a promise", words, later)) rules.promises.push_back(item.text);
   }
@@ -96,7 +94,6 @@ void ReadPromises(SchemaReader& reader, const YamlNode& node, PluginRules& rules
 
 void ReadNamespaces(SchemaReader& reader, const YamlNode& node, PluginRules& rules) {
   if (!reader.CheckList(node, "namespaces")) return;
-  rules.namespaces.clear();
   for (const YamlNode& item : node.items) {
     if (reader.Word(item, "namespaces", {"host-net", "host-uts", "host-mounts"})) rules.namespaces.push_back(item.text);
   }
@@ -129,11 +126,14 @@ void ReadPlugin(SchemaReader& reader, const YamlNode& key, const YamlNode& node,
   const MapSchema schema = {{"enable", "sandbox", "settings", "idle-exit", "reason"}, {}};
   if (!reader.CheckMap(node, "plugin '" + key.text + "'", schema)) return;
   const auto find = [&](const char* name) { return SchemaReader::Find(node, name); };
-  if (const YamlNode* enable = find("enable")) rules.is_enabled = reader.Bool(*enable, "enable").value_or(false);
+  if (const YamlNode* enable = find("enable")) {
+    rules.is_enabled = reader.Bool(*enable, "enable").value_or(false);
+    if (!rules.is_enabled) rules.origin = OriginOf(reader, *enable);
+  }
   if (const YamlNode* sandbox = find("sandbox")) {
     ReadGrants(reader, *sandbox, rules);
     const YamlNode* capabilities = SchemaReader::Find(*sandbox, "capabilities");
-    if (capabilities != nullptr && find("reason") == nullptr) reader.Error(key, "capabilities need a 'reason'");
+    if (capabilities != nullptr && find("reason") == nullptr) reader.ErrorOfWhole(key, "capabilities need a 'reason'");
   }
   if (const YamlNode* settings = find("settings"); settings != nullptr && reader.CheckNamedMap(*settings, "settings")) {
     rules.settings_json.clear();
@@ -157,6 +157,7 @@ void ReadPlugins(SchemaReader& reader, const YamlNode& node, Policy& policy) {
       found->name = key.text;
     }
     found->origin = OriginOf(reader, key);
+    found->is_of_profile = key.file == 0;
     ReadPlugin(reader, key, value, *found);
   }
 }

@@ -34,7 +34,7 @@ void ReadRestart(SchemaReader& reader, const YamlNode& node, Policy& policy) {
   if (const YamlNode* max = SchemaReader::Find(node, "max"))
     rules.max_ms = reader.Duration(*max, "restart.max").value_or(rules.max_ms);
   if (const YamlNode* budget = SchemaReader::Find(node, "budget")) ReadBudget(reader, *budget, rules);
-  if (rules.initial_ms > rules.max_ms) reader.Error(node, "restart.initial is longer than restart.max");
+  if (rules.initial_ms > rules.max_ms) reader.ErrorOfWhole(node, "restart.initial is longer than restart.max");
 }
 
 }  // namespace reeve::policy

@@ -129,6 +129,7 @@ struct ChannelRules {
 struct PluginRules {
   std::string name;
   Origin origin;
+  bool is_of_profile = false;  // no file but the profile speaks of it
   bool is_enabled = true;
   std::vector<std::string> promises;
   std::vector<std::pair<std::string, std::string>> paths;  // access word, path

@@ -26,6 +26,11 @@ bool Contains(const std::vector<std::string>& words, std::string_view word) {
   return std::ranges::find(words, word) != words.end();
 }
 
+// `+key` or `-key` of a key that is known: with a list as its value it would have been merged before.
+bool IsFormOf(const std::vector<std::string>& known, std::string_view key) {
+  return (key.starts_with('+') || key.starts_with('-')) && Contains(known, key.substr(1));
+}
+
 std::string Joined(const std::vector<std::string>& words) {
   std::string joined;
   for (const std::string& word : words) joined += (joined.empty() ? "" : ", ") + word;
@@ -52,7 +57,11 @@ bool ParseWithUnit(std::string_view text, std::initializer_list<Unit> units, uin
 }  // namespace
 
 void SchemaReader::Error(const YamlNode& at, std::string message) {
-  diagnostics_.push_back({file_, at.line, at.column, std::move(message)});
+  diagnostics_.push_back({FileOf(at), at.line, at.column, std::move(message)});
+}
+
+void SchemaReader::ErrorOfWhole(const YamlNode& at, std::string message) {
+  if (scope_ == Scope::kWhole) Error(at, std::move(message));
 }
 
 bool SchemaReader::CheckKeys(const YamlNode& node, const std::string& what, const MapSchema* schema) {
@@ -63,6 +72,10 @@ bool SchemaReader::CheckKeys(const YamlNode& node, const std::string& what, cons
   for (const auto& [key, value] : node.entries) {
     if (schema != nullptr && Contains(schema->later, key.text)) {
       Error(key, "key '" + key.text + "' of " + what + " is not supported by this version");
+    } else if (schema != nullptr && IsFormOf(schema->known, key.text)) {
+      Error(key, value.kind == YamlNode::Kind::kList
+                     ? "'" + key.text + "' has nothing below it to change: an entry of a list is written whole"
+                     : "'" + key.text + "' must be a list, not " + KindName(value));
     } else if (schema != nullptr && !Contains(schema->known, key.text)) {
       Error(key, "unknown key '" + key.text + "' in " + what + DidYouMean(key.text, schema->known));
     } else if (value.kind == YamlNode::Kind::kNull) {
@@ -99,6 +112,10 @@ const YamlNode* SchemaReader::Require(const YamlNode& map, std::string_view key,
   }
   Error(map, what + " needs '" + std::string(key) + "'");
   return nullptr;
+}
+
+const YamlNode* SchemaReader::RequireOfWhole(const YamlNode& map, std::string_view key, const std::string& what) {
+  return scope_ == Scope::kWhole ? Require(map, key, what) : Find(map, key);
 }
 
 std::optional<std::string> SchemaReader::Text(const YamlNode& node, const std::string& what) {

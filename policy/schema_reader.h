@@ -22,10 +22,20 @@ struct MapSchema {
 
 class SchemaReader {
  public:
-  SchemaReader(std::string file, Diagnostics& diagnostics) : file_(std::move(file)), diagnostics_(diagnostics) {}
+  // What a tree is: all there is, or one of several layers, which need not say everything by itself.
+  enum class Scope : uint8_t { kWhole, kLayer };
+
+  SchemaReader(std::string file, Diagnostics& diagnostics)
+      : SchemaReader({std::move(file)}, Scope::kWhole, diagnostics) {}
+  // `files` as the nodes count them.
+  SchemaReader(std::vector<std::string> files, Scope scope, Diagnostics& diagnostics)
+      : files_(std::move(files)), scope_(scope), diagnostics_(diagnostics) {}
 
   void Error(const YamlNode& at, std::string message);
-  const std::string& file() const { return file_; }
+  // A mistake only when no other layer can mend it.
+  void ErrorOfWhole(const YamlNode& at, std::string message);
+  // REQUIRES: a node of these files.
+  const std::string& FileOf(const YamlNode& node) const { return files_[node.file]; }
   size_t error_count() const { return diagnostics_.size(); }
 
   // Whether `node` is a map; complains of it, of its unknown keys and of keys without a value. `what` names it for people.
@@ -37,6 +47,8 @@ class SchemaReader {
   static const YamlNode* Find(const YamlNode& map, std::string_view key);
   // The same, complaining when it is not there.
   const YamlNode* Require(const YamlNode& map, std::string_view key, const std::string& what);
+  // The same, unless another layer may have it.
+  const YamlNode* RequireOfWhole(const YamlNode& map, std::string_view key, const std::string& what);
 
   std::optional<std::string> Text(const YamlNode& node, const std::string& what);
   // Words that are themselves a list, each a text.
@@ -58,7 +70,8 @@ class SchemaReader {
  private:
   bool CheckKeys(const YamlNode& node, const std::string& what, const MapSchema* schema);
 
-  std::string file_;
+  std::vector<std::string> files_;
+  Scope scope_;
   Diagnostics& diagnostics_;
 };
 

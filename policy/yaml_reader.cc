@@ -22,6 +22,8 @@ struct Refusal {
 // are all told.
 class TreeBuilder : public YAML::EventHandler {
  public:
+  explicit TreeBuilder(uint32_t file) : file_(file) { root_.file = file; }
+
   void OnDocumentStart(const YAML::Mark& mark) override {
     if (++documents_ > 1) throw Refusal{mark, "a second document; one file is one document"};
   }
@@ -66,8 +68,9 @@ class TreeBuilder : public YAML::EventHandler {
     std::set<std::string> keys;
   };
 
-  static YamlNode At(const YAML::Mark& mark, YamlNode::Kind kind) {
+  YamlNode At(const YAML::Mark& mark, YamlNode::Kind kind) const {
     YamlNode node;
+    node.file = file_;
     node.kind = kind;
     node.line = static_cast<uint32_t>(mark.line < 0 ? 1 : mark.line + 1);
     node.column = static_cast<uint32_t>(mark.column < 0 ? 1 : mark.column + 1);
@@ -122,6 +125,7 @@ class TreeBuilder : public YAML::EventHandler {
     if (!level.keys.insert(key.text).second) throw Refusal{mark, "key '" + key.text + "' stands twice"};
   }
 
+  const uint32_t file_;
   int documents_ = 0;
   YamlNode root_;
   std::vector<Level> levels_;
@@ -178,10 +182,10 @@ Diagnostic DiagnosticAt(const std::string& file, const YAML::Mark& mark, const s
 
 }  // namespace
 
-std::expected<YamlNode, Diagnostic> ReadYaml(const std::string& file, const std::string& text) {
+std::expected<YamlNode, Diagnostic> ReadYaml(const std::string& file, const std::string& text, uint32_t number) {
   if (text.size() > kMaxYamlBytes) return std::unexpected(Diagnostic{file, 1, 1, "larger than 256 KiB"});
   if (auto problem = CheckText(file, text)) return std::unexpected(*problem);
-  TreeBuilder builder;
+  TreeBuilder builder(number);
   try {
     std::istringstream stream(text);
     YAML::Parser parser(stream);

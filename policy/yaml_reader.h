@@ -23,6 +23,7 @@ struct YamlNode {
   Kind kind = Kind::kNull;
   uint32_t line = 1;
   uint32_t column = 1;
+  uint32_t file = 0;       // the number that ReadYaml was given
   std::string text;        // kScalar
   bool is_quoted = false;  // kScalar: quoted or a block scalar
   std::vector<YamlNode> items;
@@ -34,7 +35,7 @@ struct YamlNode::Entry {
   YamlNode value;
 };
 
-// `file` names the text in the diagnostic: the first thing that is wrong.
-std::expected<YamlNode, Diagnostic> ReadYaml(const std::string& file, const std::string& text);
+// `file` names the text in the diagnostic: the first thing that is wrong. `number` goes to every node.
+std::expected<YamlNode, Diagnostic> ReadYaml(const std::string& file, const std::string& text, uint32_t number = 0);
 
 }  // namespace reeve::policy

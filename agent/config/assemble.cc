@@ -149,7 +149,7 @@ void CheckNames(const Assembly& parts, const Config& config, Problems& problems,
   for (const policy::PluginRules& rules : parts.policy.plugins) {
     if (std::ranges::find(plugins, rules.name) != plugins.end() || !rules.is_enabled) continue;
     // The profiles speak of plugins that may not be installed.
-    if (rules.origin.file != parts.policy.default_origin.file) continue;
+    if (rules.is_of_profile) continue;
     problems.push_back(rules.origin.ToString() + ": no plugin '" + rules.name + "' is installed" +
                        policy::DidYouMean(rules.name, plugins));
   }
