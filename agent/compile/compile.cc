@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "agent/compile/lookups.h"
+#include "agent/compile/policy_layers.h"
 #include "agent/compile/trusted_text.h"
 #include "agent/config/unprivileged.h"
 #include "agent/sandbox/filter/filter_compile.h"
@@ -23,24 +24,15 @@ Problems Lines(const Diagnostics& diagnostics) {
   return lines;
 }
 
-// Of ReadTrusted, with room for the file that is one byte too long to be told so by the YAML reader.
-Result<std::string> ReadText(const std::string& path) {
-  return ReadTrusted(path, policy::kMaxYamlBytes);
-}
-
 std::expected<policy::ProfileTexts, Problems> ReadProfiles(const Options& options) {
   policy::ProfileTexts texts;
   for (size_t i = 0; i < texts.size(); i++) {
     texts[i].file = options.profiles_directory + "/" + policy::ProfileNames()[i] + ".yaml";
-    Result<std::string> text = ReadText(texts[i].file);
+    Result<std::string> text = ReadText(options.trust, texts[i].file, policy::kMaxYamlBytes);
     if (!text) return std::unexpected(Problems{text.error().message()});
     texts[i].text = std::move(*text);
   }
   return texts;
-}
-
-std::string PolicyFile(const Options& options) {
-  return options.policy.empty() ? options.etc_directory + "/policy.yaml" : options.policy;
 }
 
 std::optional<BaseProfile> NamedProfile(const Options& options) {
@@ -51,18 +43,19 @@ std::optional<BaseProfile> NamedProfile(const Options& options) {
   return static_cast<BaseProfile>(found - names.begin());
 }
 
-std::expected<policy::Policy, Problems> ReadPolicy(const Options& options) {
+std::expected<policy::Policy, Problems> ReadPolicy(const Options& options, Problems& warnings) {
   const auto profiles = ReadProfiles(options);
   if (!profiles) return std::unexpected(profiles.error());
   std::expected<policy::Policy, Diagnostics> parsed;
   if (const auto profile = NamedProfile(options)) {
     parsed = policy::ParseProfile(*profile, *profiles);
-  } else if (Result<std::string> text = ReadText(PolicyFile(options)); text) {
-    parsed = policy::Parse({PolicyFile(options), std::move(*text)}, *profiles);
-  } else if (text.error().code() == Code::kNotFound && options.policy.empty()) {
-    parsed = policy::ParseProfile(BaseProfile::kStandard, *profiles);
   } else {
-    return std::unexpected(Problems{text.error().Within("policy " + PolicyFile(options)).message()});
+    const auto layers = ReadPolicyLayers(options);
+    if (!layers) return std::unexpected(layers.error());
+    Diagnostics doubts;
+    parsed = policy::ParseLayers(layers->texts, *profiles, doubts);
+    warnings.insert(warnings.end(), layers->warnings.begin(), layers->warnings.end());
+    for (const std::string& line : Lines(doubts)) warnings.push_back(line);
   }
   if (!parsed) return std::unexpected(Lines(parsed.error()));
   return std::move(*parsed);
@@ -70,7 +63,7 @@ std::expected<policy::Policy, Problems> ReadPolicy(const Options& options) {
 
 std::expected<config::Settings, Problems> ReadSettings(const Options& options) {
   const std::string path = options.etc_directory + "/reeve.yaml";
-  const Result<std::string> text = ReadText(path);
+  const Result<std::string> text = ReadText(options.trust, path, policy::kMaxYamlBytes);
   if (!text && text.error().code() == Code::kNotFound) return config::Settings();
   if (!text) return std::unexpected(Problems{text.error().message()});
   auto settings = config::ParseSettings(path, *text);
@@ -78,8 +71,8 @@ std::expected<config::Settings, Problems> ReadSettings(const Options& options) {
   return std::move(*settings);
 }
 
-std::expected<config::Manifest, Problems> ReadManifest(const std::string& path) {
-  const Result<std::string> text = ReadText(path);
+std::expected<config::Manifest, Problems> ReadManifest(const Options& options, const std::string& path) {
+  const Result<std::string> text = ReadText(options.trust, path, policy::kMaxYamlBytes);
   if (!text) return std::unexpected(Problems{text.error().message()});
   auto manifest = config::ParseManifest(path, *text);
   if (!manifest) return std::unexpected(Lines(manifest.error()));
@@ -93,11 +86,12 @@ std::string CoreManifestPath(const Options& options) {
 }
 
 // A plugin of an earlier directory hides one of the same name in a later.
-void AddPlugins(const std::string& directory, std::vector<config::ManifestFile>& manifests, Problems& warnings) {
-  const auto names = ListTrusted(directory, config::kManifestSuffix);
+void AddPlugins(const Options& options, const std::string& directory, std::vector<config::ManifestFile>& manifests,
+                Problems& warnings) {
+  const auto names = ListTrusted(directory, config::kManifestSuffix, Listing::kStickyIsEnough);
   if (!names) return warnings.push_back(names.error().message());
   for (const std::string& name : *names) {
-    auto manifest = ReadManifest(directory + "/" + name);
+    auto manifest = ReadManifest(options, directory + "/" + name);
     if (!manifest) {
       warnings.insert(warnings.end(), manifest.error().begin(), manifest.error().end());
       warnings.push_back("plugin " + directory + "/" + name + " is left out: its manifest is wrong");
@@ -112,10 +106,10 @@ void AddPlugins(const std::string& directory, std::vector<config::ManifestFile>&
 
 std::expected<std::vector<config::ManifestFile>, Problems> ReadManifests(const Options& options, Problems& warnings) {
   std::vector<config::ManifestFile> manifests;
-  auto core = ReadManifest(CoreManifestPath(options));
+  auto core = ReadManifest(options, CoreManifestPath(options));
   if (!core) return std::unexpected(core.error());
   manifests.push_back({std::move(*core), ""});
-  for (const std::string& directory : options.plugin_directories) AddPlugins(directory, manifests, warnings);
+  for (const std::string& directory : options.plugin_directories) AddPlugins(options, directory, manifests, warnings);
   return manifests;
 }
 
@@ -134,7 +128,7 @@ Status CompileAllFilters(config::Config& config) {
 std::expected<config::Config, Problems> Gather(const Options& options) {
   Problems problems;
   Problems warnings = options.warnings;
-  auto policy = ReadPolicy(options);
+  auto policy = ReadPolicy(options, warnings);
   if (!policy) problems = policy.error();
   auto settings = ReadSettings(options);
   if (!settings && options.is_fallback) {
@@ -176,7 +170,9 @@ std::vector<std::string> ReadPaths(const Options& options) {
   paths.push_back(options.profiles_directory);
   paths.push_back(CoreManifestPath(options));
   paths.push_back(options.etc_directory);
-  if (!NamedProfile(options)) paths.push_back(PolicyFile(options));
+  if (NamedProfile(options)) return paths;
+  const std::vector<std::string> policy = PolicyReadPaths(options);
+  paths.insert(paths.end(), policy.begin(), policy.end());
   return paths;
 }
 

@@ -15,6 +15,7 @@ namespace {
 
 enum Option : int {
   kPolicy = 256,
+  kVendorPolicy,
   kEtc,
   kPluginDirectory,
   kProfiles,
@@ -39,6 +40,7 @@ enum Option : int {
 
 constexpr struct option kOptions[] = {
     {"policy", required_argument, nullptr, kPolicy},
+    {"vendor-policy", required_argument, nullptr, kVendorPolicy},
     {"etc", required_argument, nullptr, kEtc},
     {"plugin-dir", required_argument, nullptr, kPluginDirectory},
     {"profiles", required_argument, nullptr, kProfiles},
@@ -86,6 +88,9 @@ Status Take(int option, const std::string& value, Options& options) {
   switch (option) {
     case kPolicy:
       options.policy = value;
+      break;
+    case kVendorPolicy:
+      options.vendor_policy_directory = value;
       break;
     case kEtc:
       options.etc_directory = value;
@@ -167,6 +172,8 @@ Status Complete(Options& options) {
   if (options.plugin_directories.empty()) options.plugin_directories.emplace_back(REEVE_PLUGIN_DIRECTORY);
   MakeAbsolute(options.profiles_directory);
   MakeAbsolute(options.etc_directory);
+  MakeAbsolute(options.command_line.run_directory);
+  if (!options.vendor_policy_directory.empty()) MakeAbsolute(options.vendor_policy_directory);
   for (std::string& directory : options.plugin_directories) MakeAbsolute(directory);
   const bool has_output = options.out_fd >= 0 || !options.blob_path.empty();
   if (options.task == Task::kCompile && !has_output)

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/compile/trusted_text.h"
 #include "agent/config/assemble.h"
 #include "base/result.h"
 
@@ -18,7 +19,8 @@ enum class Task : uint8_t {
 
 struct Options {
   Task task = Task::kCompile;
-  std::string policy;  // --policy: a file or a profile's name; empty: ETC/policy.yaml, else `standard`
+  std::string policy;                   // --policy: a file or a profile's name; empty: the layers, else `standard`
+  std::string vendor_policy_directory;  // --vendor-policy: the lowest layer; empty: none
   std::string etc_directory = "/etc/reeve";
   std::vector<std::string> plugin_directories;
   std::string profiles_directory;
@@ -28,6 +30,9 @@ struct Options {
   int lookups_fd = -1;    // --lookups-fd: what reeve-resolve answered
   // --fallback: after a failure. Policy is `minimal`, and a reeve.yaml that is wrong counts as absent.
   bool is_fallback = false;
+  // Files and directories in place of all layers, and whose are believed. Not of the command line: for tools that examine.
+  std::vector<std::string> policy_layers;
+  Trust trust = Trust::kOwned;
   std::vector<std::string> warnings;  // --warning: lines that the configuration shall say at every start
 };
 

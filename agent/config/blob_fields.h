@@ -71,10 +71,10 @@ void Fields(auto& archive, Is<policy::ChannelRules> auto& v) {
 }
 
 void Fields(auto& archive, Is<policy::PluginRules> auto& v) {
-  auto& [name, origin, is_of_profile, is_enabled, promises, paths, memory_bytes, open_files, tasks, file_bytes, capabilities, inherit,
-         namespaces, idle_exit_ms, settings_json] = v;
-  archive(name, origin, is_of_profile, is_enabled, promises, paths, memory_bytes, open_files, tasks, file_bytes, capabilities, inherit,
-          namespaces, idle_exit_ms, settings_json);
+  auto& [name, origin, is_of_profile, is_enabled, promises, paths, memory_bytes, open_files, tasks, file_bytes,
+         capabilities, inherit, namespaces, idle_exit_ms, settings_json] = v;
+  archive(name, origin, is_of_profile, is_enabled, promises, paths, memory_bytes, open_files, tasks, file_bytes,
+          capabilities, inherit, namespaces, idle_exit_ms, settings_json);
 }
 
 void Fields(auto& archive, Is<policy::AuditRules> auto& v) {

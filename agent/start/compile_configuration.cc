@@ -136,6 +136,7 @@ Result<Compiled> CompileFallback(const Layout& layout, const Arguments& argument
 
 std::vector<std::string> CompileArguments(const Options& options, const Layout& layout, int activated_count) {
   Arguments arguments{"--etc=" + options.etc_directory, "--profiles=" + layout.profiles,
+                      "--vendor-policy=" + layout.policies,
                       "--plugin-dir=" + (options.plugin_directory.empty() ? layout.plugins : options.plugin_directory),
                       "--run-directory=" + options.run_directory};
   const auto add = [&arguments](const char* name, const std::string& value) {

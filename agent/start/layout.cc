@@ -21,10 +21,15 @@ Layout LayoutFor(const std::string& path, bool is_build_tree) {
   const std::string here = ParentOf(path);
   const std::string prefix = ParentOf(here);
   if (is_build_tree)
-    return {.binaries = here, .plugins = Join(prefix, "plugins"), .profiles = Join(prefix, "share/reeve/profiles")};
+    return {.binaries = here,
+            .plugins = Join(prefix, "plugins"),
+            .profiles = Join(prefix, "share/reeve/profiles"),
+            .policies = Join(prefix, "lib/reeve/policy.d")};
   return {.binaries = Join(prefix, REEVE_LIBEXEC_DIRECTORY "/reeve"),
           .plugins = Join(prefix, REEVE_LIB_DIRECTORY "/reeve/plugins"),
-          .profiles = Join(prefix, REEVE_SHARE_DIRECTORY "/reeve/profiles")};
+          .profiles = Join(prefix, REEVE_SHARE_DIRECTORY "/reeve/profiles"),
+          // Not in the directory of an architecture: packages of every kind put theirs here.
+          .policies = Join(prefix, "lib/reeve/policy.d")};
 }
 
 Result<Layout> FindLayout() {

@@ -12,6 +12,7 @@ struct Layout {
   std::string binaries;  // reeve-core, reeve-worker, reeve-log, reeve-compile, reeve-resolve
   std::string plugins;
   std::string profiles;
+  std::string policies;  // the packages' own drop-ins
 };
 
 // Fails when /proc cannot tell. Before serving: it looks at files.

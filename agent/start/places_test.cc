@@ -100,6 +100,7 @@ TEST(LayoutTest, IsSeenFromWhereTheExecutableStands) {
   const Layout installed = LayoutFor("/opt/x/sbin/reeved", false);
   EXPECT_EQ(installed.binaries, "/opt/x/libexec/reeve");
   EXPECT_EQ(installed.profiles, "/opt/x/share/reeve/profiles");
+  EXPECT_EQ(installed.policies, "/opt/x/lib/reeve/policy.d");
   const Layout built = LayoutFor("/b/bin/reeved", true);
   EXPECT_EQ(built.binaries, "/b/bin");
   EXPECT_EQ(built.plugins, "/b/plugins");

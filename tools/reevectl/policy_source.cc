@@ -19,6 +19,7 @@ Result<compile::Options> CompileOptions(const PolicySource& source) {
   options.policy = source.policy;
   options.etc_directory = source.etc_directory;
   options.profiles_directory = layout.profiles;
+  options.vendor_policy_directory = layout.policies;
   options.plugin_directories = {source.plugin_directory.empty() ? layout.plugins : source.plugin_directory};
   return options;
 }
