@@ -69,7 +69,7 @@ def test_lists_are_added_to_and_taken_from_and_refusals_name_the_drop_in(reeve):
     added = reeve.drop_in("etc", "10-more.yaml", "schema: 1\n\ncommands:\n  +deny: [guest-file-open]\n")
     reeve.drop_in("etc", "20-less.yaml", "schema: 1\ncommands:\n  -deny: [guest-file-seek]\n")
     reeve.start()
-    assert open_to(reeve) == (OWN | EXEC | FILE) - {"guest-exec", "guest-file-open"}
+    assert open_to(reeve) == (OWN | EXEC | FILE) - {"guest-exec", "exec-run", "exec-kill", "guest-file-open"}
     text = refusal(reeve.call("guest-file-open", path="/etc/hostname"), "CommandNotFound")
     assert text == f"Command guest-file-open has been disabled: policy rule 'commands.deny' in {added}:4"
     text = refusal(reeve.call("guest-exec", path="/bin/true"), "CommandNotFound")
