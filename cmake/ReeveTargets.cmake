@@ -1,4 +1,5 @@
-# The only place with compiler flags. A room says what it is made of:
+# The only place with compiler flags, beside what every plugin is built with (plugin-api/cmake/ReevePlugin.cmake).
+# A room says what it is made of:
 #
 #   reeve_library(NAME SOURCES ... [DEPENDS ...] [LIBRARIES ...])
 #   reeve_executable(NAME SOURCES ... [DEPENDS ...] [LIBRARIES ...] [STATIC_RUNTIME] [INSTALL bin|sbin|libexec])
@@ -48,6 +49,9 @@ endif()
 if(REEVE_FUZZ)
   target_compile_options(reeve_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
+
+set(REEVE_PLUGIN_MAP ${CMAKE_SOURCE_DIR}/plugin-api/reeve-plugin.map)
+include(${CMAKE_SOURCE_DIR}/plugin-api/cmake/ReevePlugin.cmake)
 
 # All that is installed and no test: what ./run.sh builds.
 add_custom_target(reeve_product)
@@ -106,41 +110,20 @@ function(reeve_test name)
   endif()
 endfunction()
 
-# Puts NAME_commands.h, made from NAME.plugin.yaml, into the include path of `target`: the plugin, or a test of its parts.
-function(reeve_manifest_table target manifest)
-  cmake_path(ABSOLUTE_PATH manifest OUTPUT_VARIABLE manifest_path)
-  cmake_path(GET manifest FILENAME file)
-  string(REPLACE ".plugin.yaml" "" name ${file})
-  set(directory ${CMAKE_CURRENT_BINARY_DIR}/generated)
-  file(MAKE_DIRECTORY ${directory})
-  if(NOT TARGET ${name}-manifest-table)
-    add_custom_command(OUTPUT ${directory}/${name}_commands.h
-      COMMAND reeve-manifest-table ${manifest_path} ${directory}/${name}_commands.h
-      DEPENDS ${manifest_path} reeve-manifest-table VERBATIM)
-    add_custom_target(${name}-manifest-table DEPENDS ${directory}/${name}_commands.h)
-  endif()
-  target_include_directories(${target} PRIVATE ${directory})
-  add_dependencies(${target} ${name}-manifest-table)
-endfunction()
-
-# A plugin is one shared object with one exported function (plugin-api/reeve-plugin.map) and its manifest beside it.
-# Its table of commands, NAME_commands.h, is made from the manifest (plugin-api/MANIFEST.md). One that is TEST_ONLY stands
-# in tests/plugins and is never installed.
+# One shared object with one exported function, and its manifest beside it, made as everybody's is
+# (plugin-api/cmake/ReevePlugin.cmake). One that is TEST_ONLY stands in tests/plugins, is never installed, and may misbehave.
 function(reeve_plugin name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "EXAMPLE;TEST_ONLY" "MANIFEST" "SOURCES;DEPENDS;LIBRARIES")
-  add_library(${name}-plugin MODULE ${arg_SOURCES})
-  _reeve_link(${name}-plugin PRIVATE DEPENDS ${arg_DEPENDS} LIBRARIES ${arg_LIBRARIES} reeve_plugin_api)
-  reeve_manifest_table(${name}-plugin ${arg_MANIFEST})
-  target_link_options(${name}-plugin PRIVATE
-    -Wl,-z,defs -Wl,--build-id -Wl,--version-script=${CMAKE_SOURCE_DIR}/plugin-api/reeve-plugin.map)
+  reeve_add_plugin(${name} TARGET ${name}-plugin MANIFEST ${arg_MANIFEST} SOURCES ${arg_SOURCES}
+    LIBRARIES ${arg_DEPENDS} ${arg_LIBRARIES} reeve_flags)
+  set_tests_properties(${name}-manifest ${name}-object PROPERTIES LABELS unit TIMEOUT 60)
+  add_dependencies(reeve_product ${name}-plugin)
   set(directory ${CMAKE_BINARY_DIR}/plugins)
   if(arg_TEST_ONLY)
     set(directory ${CMAKE_BINARY_DIR}/tests/plugins)
+    set_tests_properties(${name}-object PROPERTIES DISABLED TRUE)
   endif()
-  set_target_properties(${name}-plugin PROPERTIES
-    PREFIX "" OUTPUT_NAME ${name} LIBRARY_OUTPUT_DIRECTORY ${directory})
-  configure_file(${arg_MANIFEST} ${directory}/${name}.plugin.yaml COPYONLY)
-  add_dependencies(reeve_product ${name}-plugin)
+  set_target_properties(${name}-plugin PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${directory})
   if(arg_TEST_ONLY)
     return()
   endif()

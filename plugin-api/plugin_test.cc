@@ -50,7 +50,7 @@ constexpr reeve::plugin::Command<Tester> kCommands[] = {
 
 }  // namespace
 
-REEVE_PLUGIN(Tester, (reeve::plugin::Identity{"org.reeve.tester", "1", "Reeve", "none", 8}), kCommands)
+REEVE_PLUGIN_BY_HAND(Tester, (reeve::plugin::Identity{"org.reeve.tester", "1", "Reeve", "none", 8}), kCommands)
 
 namespace {
 

@@ -6,6 +6,7 @@
 
 #include "agent/config/manifest_sandbox.h"
 #include "agent/config/manifest_types.h"
+#include "agent/config/words.h"
 #include "policy/schema_reader.h"
 
 namespace reeve::config {
@@ -20,9 +21,6 @@ constexpr int64_t kFormat = 1;
 constexpr size_t kMaxNameBytes = 32;
 constexpr size_t kMaxCommandNameBytes = 128;
 constexpr char kOwnIds[] = "org.reeve.";
-
-const std::vector<std::string> kFlagWords = {"changes-state", "while-frozen", "idempotent",    "no-success-reply",
-                                             "asks-warden",   "secret-input", "never-deniable"};
 
 bool IsLower(char c) {
   return c >= 'a' && c <= 'z';
@@ -87,7 +85,7 @@ std::string ProblemOfCommandName(const std::string& name, const Manifest& manife
 void ReadFlags(SchemaReader& reader, const YamlNode& node, const Manifest& manifest, CommandSpec& command) {
   if (!reader.CheckList(node, "flags")) return;
   for (const YamlNode& item : node.items) {
-    const auto word = reader.Word(item, "a flag", kFlagWords);
+    const auto word = reader.Word(item, "a flag", FlagWords());
     if (!word) continue;
     const uint32_t flag = 1u << *word;
     if (flag == kNeverDeniable && !manifest.id.starts_with(kOwnIds)) {
@@ -117,7 +115,7 @@ CommandSpec ReadCommand(SchemaReader& reader, const YamlNode& key, const YamlNod
   const std::string what = "command '" + key.text + "'";
   const std::string problem = ProblemOfCommandName(key.text, manifest);
   if (!problem.empty()) reader.Error(key, problem);
-  if (!reader.CheckMap(node, what, {{"arguments", "deadline", "check", "flags"}, {"success-response"}})) return command;
+  if (!reader.CheckMap(node, what, {CommandKeys(), {"success-response"}})) return command;
   static const YamlNode kNoMembers = [] {
     YamlNode node_of_none;
     node_of_none.kind = YamlNode::Kind::kMap;
@@ -165,6 +163,12 @@ void ReadIdentity(SchemaReader& reader, const YamlNode& root, Manifest& manifest
   }
   manifest.id = text("id", IsReverseDomain, "a domain in reverse, as com.example.clock");
   manifest.version = text("version", IsVersion, "numbers with dots, as 0.3.1");
+  if (const YamlNode* vendor = SchemaReader::Find(root, "vendor")) {
+    manifest.vendor = reader.Text(*vendor, "vendor").value_or("");
+  }
+  if (const YamlNode* licence = SchemaReader::Find(root, "licence")) {
+    manifest.licence = reader.Text(*licence, "licence").value_or("");
+  }
   if (const YamlNode* abi = reader.Require(root, "abi", "a manifest")) ReadAbi(reader, *abi, manifest);
   if (const YamlNode* block = SchemaReader::Find(root, "handle-block")) {
     manifest.needs_handle_block = reader.Bool(*block, "handle-block").value_or(false);
@@ -185,9 +189,7 @@ std::expected<Manifest, Diagnostics> ParseManifest(const std::string& file, cons
   manifest.name = NameOfFile(file);
   if (!IsPluginName(manifest.name))
     reader.Error(*root, "a manifest's file is NAME.plugin.yaml, NAME of a-z, 0-9 and '-'");
-  const MapSchema schema = {
-      {"manifest", "id", "version", "abi", "handle-block", "idle-exit", "types", "commands", "sandbox"},
-      {"settings", "licence", "vendor"}};
+  const MapSchema schema = {ManifestKeys(), {"settings"}};
   if (reader.CheckMap(*root, "a manifest", schema)) {
     ReadIdentity(reader, *root, manifest);
     ReadCommands(reader, *root, manifest);

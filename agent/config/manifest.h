@@ -29,6 +29,8 @@ struct Manifest {
   std::string name;  // of the file: "exec"
   std::string id;
   std::string version;
+  std::string vendor;   // may be empty
+  std::string licence;  // SPDX; may be empty
   uint32_t abi_major = 0;
   uint32_t abi_min_minor = 0;
   bool needs_handle_block = false;

@@ -25,14 +25,16 @@ struct BuiltInPromise {
 constexpr BuiltInPromise kBuiltInPromises[] = {{policy::Promise::kFreeze, "org.reeve.fsfreeze"},
                                                {policy::Promise::kSetClock, "org.reeve.system"}};
 
-const std::vector<std::string> kFdWords = {"mountinfo", "netlink-route", "system-bus", "journal"};
 constexpr FdKind kFdKinds[] = {FdKind::kMountinfo, FdKind::kNetlinkRoute, FdKind::kSystemBus, FdKind::kJournal};
 
 // Every widening is a map with its reason.
 bool CheckWidening(SchemaReader& reader, const YamlNode& node, const std::string& what, std::vector<std::string> keys) {
   keys.emplace_back("why");
   if (!reader.CheckMap(node, what, {keys, {}})) return false;
-  if (SchemaReader::Find(node, "why") == nullptr) reader.Error(node, what + " needs a 'why'");
+  const YamlNode* why = SchemaReader::Find(node, "why");
+  if (why == nullptr || why->kind != YamlNode::Kind::kScalar || why->text.empty()) {
+    reader.Error(node, what + " needs a 'why'");
+  }
   return true;
 }
 
@@ -59,7 +61,19 @@ void ReadPromise(SchemaReader& reader, const YamlNode& item, const std::string& 
   request.promises.push_back(promise);
 }
 
+// Whether exactly one of the keys is there; a complaint else.
+bool CheckOneOf(SchemaReader& reader, const YamlNode& item, const std::string& what,
+                const std::vector<std::string>& keys) {
+  std::string all;
+  for (const std::string& key : keys) all += (all.empty() ? "" : ", ") + key;
+  const auto is_there = [&](const std::string& key) { return SchemaReader::Find(item, key) != nullptr; };
+  if (std::ranges::count_if(keys, is_there) == 1) return true;
+  reader.Error(item, what + " needs one of " + all);
+  return false;
+}
+
 void ReadPath(SchemaReader& reader, const YamlNode& item, SandboxRequest& request) {
+  if (!CheckOneOf(reader, item, "an entry of paths", PathWords())) return;
   for (size_t i = 0; i < PathWords().size(); i++) {
     const YamlNode* value = SchemaReader::Find(item, PathWords()[i]);
     if (value == nullptr) continue;
@@ -80,10 +94,11 @@ std::optional<std::string> ReadRunName(SchemaReader& reader, const YamlNode& nod
 }
 
 void ReadInherited(SchemaReader& reader, const YamlNode& item, SandboxRequest& request) {
+  if (!CheckOneOf(reader, item, "an entry of inherit", {"fd", "proc", "state", "listen"})) return;
   policy::InheritedFd fd;
   const YamlNode* mode = SchemaReader::Find(item, "mode");
   if (const YamlNode* word = SchemaReader::Find(item, "fd")) {
-    const auto index = reader.Word(*word, "fd", kFdWords);
+    const auto index = reader.Word(*word, "fd", FdWords());
     if (!index) return;
     fd.kind = kFdKinds[*index];
     fd.name = word->text;
@@ -101,9 +116,6 @@ void ReadInherited(SchemaReader& reader, const YamlNode& item, SandboxRequest& r
     fd.path = ReadRunName(reader, *listen, "listen").value_or("");
     fd.name = "listen:" + fd.path;
     if (mode != nullptr) fd.mode = reader.Mode(*mode, "mode").value_or(0600);
-  } else {
-    reader.Error(item, "an entry of inherit needs one of fd, proc, state, listen");
-    return;
   }
   if (mode != nullptr && fd.kind != FdKind::kListen) reader.Error(*mode, "mode is for listen only");
   request.inherited.push_back(std::move(fd));
@@ -152,16 +164,13 @@ void ReadLimits(SchemaReader& reader, const YamlNode& sandbox, policy::ResourceL
 
 SandboxRequest ReadSandboxRequest(SchemaReader& reader, const YamlNode& node, const std::string& id) {
   SandboxRequest request;
-  const MapSchema schema = {
-      {"promises", "paths", "memory", "file-size", "open-files", "tasks", "capabilities", "inherit", "namespaces"},
-      {"syscalls"}};
+  const MapSchema schema = {SandboxKeys(), {"syscalls"}};
   if (!reader.CheckMap(node, "sandbox", schema)) return request;
   EachWidening(reader, node, "promises", {"promise"}, [&](const YamlNode& i) { ReadPromise(reader, i, id, request); });
   EachWidening(reader, node, "paths", PathWords(), [&](const YamlNode& i) { ReadPath(reader, i, request); });
   EachWidening(reader, node, "capabilities", {"capability"},
                [&](const YamlNode& i) { ReadCapability(reader, i, request); });
-  EachWidening(reader, node, "inherit", {"fd", "proc", "state", "listen", "mode"},
-               [&](const YamlNode& i) { ReadInherited(reader, i, request); });
+  EachWidening(reader, node, "inherit", InheritKeys(), [&](const YamlNode& i) { ReadInherited(reader, i, request); });
   EachWidening(reader, node, "namespaces", {"host"}, [&](const YamlNode& i) { ReadNamespace(reader, i, request); });
   ReadLimits(reader, node, request.limits);
   return request;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "agent/config/words.h"
+
 namespace reeve::config {
 namespace {
 
@@ -74,7 +76,7 @@ void TypeTable::ReadNamed(const YamlNode& types) {
 
 void TypeTable::Define(uint32_t index, const YamlNode& node) {
   const std::string what = "type '" + types_[index].name + "'";
-  if (!reader_.CheckMap(node, what, {{"enum", "object", "alternate"}, {}})) return;
+  if (!reader_.CheckMap(node, what, {TypeKeys(), {}})) return;
   const YamlNode* words = reader_.Find(node, "enum");
   const YamlNode* members = reader_.Find(node, "object");
   const YamlNode* list = reader_.Find(node, "alternate");

@@ -4,6 +4,44 @@
 
 namespace reeve::config {
 
+const std::vector<std::string>& ManifestKeys() {
+  static const std::vector<std::string> keys = {"manifest",     "id",        "version", "vendor",   "licence", "abi",
+                                                "handle-block", "idle-exit", "types",   "commands", "sandbox"};
+  return keys;
+}
+
+const std::vector<std::string>& TypeKeys() {
+  static const std::vector<std::string> keys = {"enum", "object", "alternate"};
+  return keys;
+}
+
+const std::vector<std::string>& CommandKeys() {
+  static const std::vector<std::string> keys = {"arguments", "deadline", "check", "flags"};
+  return keys;
+}
+
+const std::vector<std::string>& SandboxKeys() {
+  static const std::vector<std::string> keys = {"promises", "paths",        "memory",  "file-size", "open-files",
+                                                "tasks",    "capabilities", "inherit", "namespaces"};
+  return keys;
+}
+
+const std::vector<std::string>& InheritKeys() {
+  static const std::vector<std::string> keys = {"fd", "proc", "state", "listen", "mode"};
+  return keys;
+}
+
+const std::vector<std::string>& FlagWords() {
+  static const std::vector<std::string> words = {"changes-state", "while-frozen", "idempotent",    "no-success-reply",
+                                                 "asks-warden",   "secret-input", "never-deniable"};
+  return words;
+}
+
+const std::vector<std::string>& FdWords() {
+  static const std::vector<std::string> words = {"mountinfo", "netlink-route", "system-bus", "journal"};
+  return words;
+}
+
 const std::vector<std::string>& PromiseWords() {
   static const std::vector<std::string> words = {"stdio",  "threads", "rpath",    "netlink-route",
                                                  "accept", "freeze",  "set-clock"};

@@ -12,6 +12,15 @@
 
 namespace reeve::config {
 
+// The keys of a manifest's maps (plugin-api/MANIFEST.md); entries of a list in `sandbox:` have `why` besides.
+const std::vector<std::string>& ManifestKeys();
+const std::vector<std::string>& TypeKeys();
+const std::vector<std::string>& CommandKeys();
+const std::vector<std::string>& SandboxKeys();
+const std::vector<std::string>& InheritKeys();
+
+const std::vector<std::string>& FlagWords();        // as CommandFlag counts
+const std::vector<std::string>& FdWords();          // of `inherit`
 const std::vector<std::string>& PromiseWords();     // as policy::Promise counts
 const std::vector<std::string>& PathWords();        // as policy::PathAccess counts
 const std::vector<std::string>& CapabilityWords();  // as the kernel counts, without CAP_

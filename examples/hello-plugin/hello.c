@@ -1,5 +1,6 @@
 /* The smallest plugin: one command that answers at once, in plain C. */
 
+#include "hello_commands.h" /* made from hello.plugin.yaml */
 #include "reeve/plugin.h"
 
 #define STR(literal) {literal, sizeof(literal) - 1}
@@ -19,9 +20,8 @@ static int32_t create(const reeve_agent *agent, reeve_plugin *plugin) {
   return REEVE_OK;
 }
 
-static const reeve_command commands[] = {
-    {sizeof(reeve_command), 0, STR("__com.example_hello")},
-};
+#define ROW(constant, name) {sizeof(reeve_command), 0, STR(name)},
+static const reeve_command commands[] = {HELLO_COMMANDS(ROW)};
 
 static const reeve_descriptor descriptor = {
     .struct_size = sizeof(reeve_descriptor),

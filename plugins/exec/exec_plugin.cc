@@ -41,7 +41,8 @@ void ExecPlugin::Begin(const Request& request, Reply& reply, uint32_t output_str
 
 // A program whose start the host was told to have failed must not run on.
 void ExecPlugin::FinishStart(uint64_t request_id, plugin::Started started) {
-  UniqueFd status(started.status_fd), in(started.stdin_fd), out(started.stdout_fd), err(started.stderr_fd);
+  UniqueFd status(started.status_fd.Release()), in(started.stdin_fd.Release()), out(started.stdout_fd.Release()),
+      err(started.stderr_fd.Release());
   auto extracted = pending_starts_.extract(request_id);
   if (extracted.empty()) {
     if (started.runs) agent().Signal(/*request_id=*/0, started.program, SIGKILL);

@@ -13,6 +13,7 @@ const reeve::plugin::Command<ExecPlugin> kCommands[] = {
 
 }  // namespace
 
-REEVE_PLUGIN(ExecPlugin,
-             (reeve::plugin::Identity{"org.reeve.exec", "0.1.0", "Reeve", "Apache-2.0", ExecPlugin::kMaxConcurrency}),
-             kCommands)
+REEVE_PLUGIN_BY_HAND(ExecPlugin,
+                     (reeve::plugin::Identity{"org.reeve.exec", "0.1.0", "Reeve", "Apache-2.0",
+                                              ExecPlugin::kMaxConcurrency}),
+                     kCommands)

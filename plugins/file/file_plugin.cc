@@ -44,16 +44,12 @@ std::string FailedToOpen(const std::string& path, const std::string& mode, const
 }
 
 // qemu-ga's first schema had whence as a number; the names came later (GuestFileWhence).
-Result<int> WhenceOf(const plugin::JsonValue& whence) {
-  if (whence.is_string()) {
-    if (whence.raw() == "\"set\"") return SEEK_SET;
-    return whence.raw() == "\"cur\"" ? SEEK_CUR : SEEK_END;
-  }
-  const int64_t code = whence.AsInt().value_or(-1);
-  if (code == 0) return SEEK_SET;
-  if (code == 1) return SEEK_CUR;
-  if (code == 2) return SEEK_END;
-  return Fail(Code::kInvalidArgument, "invalid whence code " + std::string(whence.raw()));
+Result<int> WhenceOf(const file_manifest::GuestFileWhence& whence) {
+  static constexpr int kWhences[] = {SEEK_SET, SEEK_CUR, SEEK_END};
+  if (const auto* word = std::get_if<file_manifest::QGASeek>(&whence)) return kWhences[static_cast<size_t>(*word)];
+  const int64_t code = std::get<int64_t>(whence);
+  if (code >= 0 && code < std::ssize(kWhences)) return kWhences[code];
+  return Fail(Code::kInvalidArgument, "invalid whence code " + std::to_string(code));
 }
 
 }  // namespace
@@ -69,9 +65,9 @@ void FilePlugin::Cancelled(uint64_t request_id) {
   if (!pending.empty()) pending.mapped().reply.Fail(REEVE_ERROR_CANCELLED, "the file could not be opened in time");
 }
 
-void FilePlugin::Open(const Request& request, Reply& reply) {
-  const std::string path(request.arguments.String("path"));
-  const std::string mode(request.arguments.String("mode", "r"));
+void FilePlugin::Open(const Request& request, const file_manifest::GuestFileOpen& arguments, Reply& reply) {
+  const std::string& path = arguments.path;
+  const std::string mode = arguments.mode.value_or("r");
   const std::optional<OpenMode> parsed = ParseOpenMode(mode);
   if (!parsed) return reply.Fail(REEVE_ERROR_ARGUMENT, "invalid file open mode '" + mode + "'");
   if (const Status room = handles_->CheckRoom(); !room) return Answer(reply, room.error());
@@ -81,15 +77,15 @@ void FilePlugin::Open(const Request& request, Reply& reply) {
   }
   const uint64_t id = request.id;
   const int32_t asked = agent().Open(id, path, parsed->access, parsed->flags,
-                                     [this, id](const plugin::Opened& opened) { FinishOpen(id, opened); });
+                                     [this, id](plugin::Opened opened) { FinishOpen(id, std::move(opened)); });
   if (asked != REEVE_OK) return reply.Fail(asked, FailedToOpen(path, mode, "the agent cannot be asked"));
   pending_opens_.emplace(
       id, PendingOpen{std::move(reply), request.channel, (parsed->flags & REEVE_OPEN_APPEND) != 0, path, mode});
 }
 
 // The answer of a request that was cancelled meanwhile is closed again.
-void FilePlugin::FinishOpen(uint64_t request_id, const plugin::Opened& opened) {
-  OpenFile file{UniqueFd(opened.fd), opened.max_file_bytes};
+void FilePlugin::FinishOpen(uint64_t request_id, plugin::Opened opened) {
+  OpenFile file{UniqueFd(opened.fd.Release()), opened.max_file_bytes};
   auto extracted = pending_opens_.extract(request_id);
   if (extracted.empty()) return;
   PendingOpen& pending = extracted.mapped();
@@ -105,12 +101,12 @@ void FilePlugin::FinishOpen(uint64_t request_id, const plugin::Opened& opened) {
   pending.reply.Return(std::to_string(*handle));
 }
 
-Result<const OpenFile*> FilePlugin::FileOf(const Request& request) const {
-  return handles_->Find(request.channel, request.arguments.Int("handle"));
+Result<const OpenFile*> FilePlugin::FileOf(const Request& request, int64_t handle) const {
+  return handles_->Find(request.channel, handle);
 }
 
-void FilePlugin::Close(const Request& request, Reply& reply) {
-  Result<OpenFile> file = handles_->Remove(request.channel, request.arguments.Int("handle"));
+void FilePlugin::Close(const Request& request, const file_manifest::GuestFileClose& arguments, Reply& reply) {
+  Result<OpenFile> file = handles_->Remove(request.channel, arguments.handle);
   if (!file) return Answer(reply, file.error());
   agent().SetHeld(handles_->size());
   // close(2) may bring the error of an earlier write (NFS); the handle is gone all the same.
@@ -120,39 +116,36 @@ void FilePlugin::Close(const Request& request, Reply& reply) {
   reply.Finish();
 }
 
-void FilePlugin::Read(const Request& request, Reply& reply) {
-  const Result<const OpenFile*> file = FileOf(request);
+void FilePlugin::Read(const Request& request, const file_manifest::GuestFileRead& arguments, Reply& reply) {
+  const Result<const OpenFile*> file = FileOf(request, arguments.handle);
   if (!file) return Answer(reply, file.error());
-  const int64_t count = request.arguments.Int("count", FileReader::kDefaultCount);
+  const int64_t count = arguments.count.value_or(FileReader::kDefaultCount);
   const Status read = reader_.Read((*file)->fd.get(), count, reply);
   if (!read) Answer(reply, read.error());
 }
 
-void FilePlugin::Write(const Request& request, Reply& reply) {
-  const Result<const OpenFile*> file = FileOf(request);
+void FilePlugin::Write(const Request& request, const file_manifest::GuestFileWrite& arguments, Reply& reply) {
+  const Result<const OpenFile*> file = FileOf(request, arguments.handle);
   if (!file) return Answer(reply, file.error());
-  std::optional<int64_t> count;
-  if (request.arguments.Has("count")) count = request.arguments.Int("count");
   const Result<uint64_t> written =
-      writer_.Write(**file, request.arguments.String("buf-b64"), count, [&reply] { return reply.is_cancelled(); });
+      writer_.Write(**file, arguments.buf_b64.encoded, arguments.count, [&reply] { return reply.is_cancelled(); });
   if (!written) return Answer(reply, written.error());
   reply.Return("{\"count\": " + std::to_string(*written) + ", \"eof\": false}");
 }
 
-void FilePlugin::Seek(const Request& request, Reply& reply) {
-  const Result<const OpenFile*> file = FileOf(request);
+void FilePlugin::Seek(const Request& request, const file_manifest::GuestFileSeek& arguments, Reply& reply) {
+  const Result<const OpenFile*> file = FileOf(request, arguments.handle);
   if (!file) return Answer(reply, file.error());
-  const plugin::JsonValue* const given = request.arguments.Find("whence");
-  const Result<int> whence = WhenceOf(given != nullptr ? *given : plugin::JsonValue());
+  const Result<int> whence = WhenceOf(arguments.whence);
   if (!whence) return Answer(reply, whence.error());
-  const off_t position = ::lseek((*file)->fd.get(), request.arguments.Int("offset"), *whence);
+  const off_t position = ::lseek((*file)->fd.get(), arguments.offset, *whence);
   if (position < 0) return reply.Fail(REEVE_ERROR_FAILED, "failed to seek file: " + ErrnoText(errno));
   reply.Return("{\"eof\": false, \"position\": " + std::to_string(position) + "}");
 }
 
 // There is nothing to flush: Write keeps nothing back. Like qemu-ga's, this is no fsync(2).
-void FilePlugin::Flush(const Request& request, Reply& reply) {
-  const Result<const OpenFile*> file = FileOf(request);
+void FilePlugin::Flush(const Request& request, const file_manifest::GuestFileFlush& arguments, Reply& reply) {
+  const Result<const OpenFile*> file = FileOf(request, arguments.handle);
   if (!file) return Answer(reply, file.error());
   reply.Finish();
 }

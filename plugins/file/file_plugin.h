@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "file_commands.hpp"
 #include "plugins/file/file_reader.h"
 #include "plugins/file/file_writer.h"
 #include "plugins/file/handle_table.h"
@@ -25,12 +26,12 @@ class FilePlugin : public plugin::Plugin {
   void Start() override;
   void Cancelled(uint64_t request_id) override;
 
-  void Open(const Request& request, Reply& reply);
-  void Close(const Request& request, Reply& reply);
-  void Read(const Request& request, Reply& reply);
-  void Write(const Request& request, Reply& reply);
-  void Seek(const Request& request, Reply& reply);
-  void Flush(const Request& request, Reply& reply);
+  void Open(const Request& request, const file_manifest::GuestFileOpen& arguments, Reply& reply);
+  void Close(const Request& request, const file_manifest::GuestFileClose& arguments, Reply& reply);
+  void Read(const Request& request, const file_manifest::GuestFileRead& arguments, Reply& reply);
+  void Write(const Request& request, const file_manifest::GuestFileWrite& arguments, Reply& reply);
+  void Seek(const Request& request, const file_manifest::GuestFileSeek& arguments, Reply& reply);
+  void Flush(const Request& request, const file_manifest::GuestFileFlush& arguments, Reply& reply);
 
  private:
   struct PendingOpen {
@@ -40,8 +41,8 @@ class FilePlugin : public plugin::Plugin {
     std::string path;
     std::string mode;
   };
-  void FinishOpen(uint64_t request_id, const plugin::Opened& opened);
-  Result<const OpenFile*> FileOf(const Request& request) const;
+  void FinishOpen(uint64_t request_id, plugin::Opened opened);
+  Result<const OpenFile*> FileOf(const Request& request, int64_t handle) const;
 
   std::optional<HandleTable> handles_;  // from Start on
   std::map<uint64_t, PendingOpen> pending_opens_;

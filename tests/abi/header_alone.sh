@@ -25,7 +25,7 @@ done
 for standard in c++17 c++20 c++23; do
   for compiler in g++ "${clang}"; do
     check c++ $standard reeve/plugin.h $compiler -Wpadded
-    for header in reeve/json.hpp reeve/agent.hpp reeve/plugin.hpp; do
+    for header in reeve/json.hpp reeve/typed.hpp reeve/agent.hpp reeve/plugin.hpp; do
       check c++ $standard $header $compiler -Wshadow -Wconversion -Wno-sign-conversion
     done
   done

@@ -37,10 +37,9 @@ class Probe : public reeve::plugin::Plugin {
     const uint64_t id = Keep(request, reply);
     const auto on_opened = [this, id](Opened opened) {
       Reply answer = Take(id);
-      if (opened.fd < 0) return answer.Fail(REEVE_ERROR_DENIED, opened.refusal.text);
+      if (!opened.fd) return answer.Fail(REEVE_ERROR_DENIED, opened.refusal.text);
       char bytes[64];
-      const ssize_t count = ::read(opened.fd, bytes, sizeof bytes);
-      ::close(opened.fd);
+      const ssize_t count = ::read(opened.fd.get(), bytes, sizeof bytes);
       answer.Return(Text({bytes, static_cast<size_t>(count)}));
     };
     if (agent().Open(id, request.arguments.String("path"), REEVE_ACCESS_READ, 0, on_opened) != REEVE_OK)
@@ -56,11 +55,9 @@ class Probe : public reeve::plugin::Plugin {
       Reply answer = Take(id);
       if (!started.runs) return answer.Fail(REEVE_ERROR_DENIED, started.refusal.text);
       reeve_program_status status{};
-      const bool is_known = ::read(started.status_fd, &status, sizeof status) == sizeof status;
-      ::close(started.status_fd);
-      ::close(started.stdout_fd);
+      const bool is_known = ::read(started.status_fd.get(), &status, sizeof status) == sizeof status;
       JsonWriter json;
-      json.BeginList().Uint(started.pid).Int(is_known ? status.value : -1).Bool(started.stdin_fd < 0).EndList();
+      json.BeginList().Uint(started.pid).Int(is_known ? status.value : -1).Bool(!started.stdin_fd).EndList();
       answer.Return(json.text());
     });
   }
@@ -125,4 +122,4 @@ const reeve::plugin::Command<Probe> kCommands[] = {
 
 }  // namespace
 
-REEVE_PLUGIN(Probe, (reeve::plugin::Identity{"org.reeve.probe", "1.0.0", "Reeve", "Apache-2.0", 4}), kCommands)
+REEVE_PLUGIN_BY_HAND(Probe, (reeve::plugin::Identity{"org.reeve.probe", "1.0.0", "Reeve", "Apache-2.0", 4}), kCommands)

@@ -4,7 +4,10 @@
 // The agent's interfaces (plugin.h) as C++ calls with std::function in place of callback and context. C++17 and later.
 // All on the main thread, except Log and Post, which any thread may call.
 
+#include <unistd.h>
+
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -25,6 +28,31 @@ inline reeve_str StrOf(std::string_view text) {
   return {text.data(), text.size()};
 }
 
+// A descriptor that is owned: closed when this goes.
+class Descriptor {
+ public:
+  Descriptor() = default;
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(other.Release()) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    if (this != &other) Reset(other.Release());
+    return *this;
+  }
+  ~Descriptor() { Reset(); }
+
+  explicit operator bool() const { return fd_ >= 0; }
+  int get() const { return fd_; }
+  // Gives it away.
+  int Release() { return std::exchange(fd_, -1); }
+  void Reset(int fd = -1) {
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = fd;
+  }
+
+ private:
+  int fd_ = -1;
+};
+
 // Why the agent did not do what it was asked.
 struct Refusal {
   int32_t error_number = 0;  // an errno, or 0
@@ -32,7 +60,7 @@ struct Refusal {
 };
 
 struct Opened {
-  int fd = -1;                  // yours; -1: `refusal` says why
+  Descriptor fd;                // not open: `refusal` says why
   uint64_t max_file_bytes = 0;  // the size that policy lets the file grow to; 0: no limit
   Refusal refusal;
 };
@@ -48,7 +76,7 @@ struct Started {
   bool runs = false;  // false: `refusal` says why
   uint32_t pid = 0;
   uint64_t program = 0;
-  int status_fd = -1, stdin_fd = -1, stdout_fd = -1, stderr_fd = -1;  // yours
+  Descriptor status_fd, stdin_fd, stdout_fd, stderr_fd;  // open as they were asked for
   uint64_t max_output_bytes = 0;  // of each stream, as the rule has it; 0: no limit of its own. Read on, keep no more
   Refusal refusal;
 };
@@ -182,28 +210,49 @@ class Agent {
     for (const std::string& word : words) strs.push_back(StrOf(word));
     return strs;
   }
+  template <typename Function>
+  struct Lent {
+    const reeve_agent* agent;
+    Function function;
+  };
   // Gives `function` to the agent as a context, and takes it back when the agent did not accept it.
   template <typename Function, typename Ask>
-  static int32_t Lend(Function function, Ask ask) {
-    auto box = std::make_unique<Function>(std::move(function));
+  int32_t Lend(Function function, Ask ask) const {
+    auto box = std::make_unique<Lent<Function>>(Lent<Function>{agent_, std::move(function)});
     const int32_t status = ask(box.get());
     if (status == REEVE_OK) static_cast<void>(box.release());
     return status;
   }
+  template <typename Function, typename... Values>
+  static void TakeBackAndCall(void* context, Values&&... values) noexcept {
+    const std::unique_ptr<Lent<Function>> box(static_cast<Lent<Function>*>(context));
+    Fenced(box->agent, [&] { box->function(std::forward<Values>(values)...); });
+  }
+  // An exception out of a plugin's callback is logged and goes no further; a Reply that it held answers with an error.
   template <typename Function>
-  static std::unique_ptr<Function> TakeBack(void* context) {
-    return std::unique_ptr<Function>(static_cast<Function*>(context));
+  static void Fenced(const reeve_agent* agent, Function function) noexcept {
+#if defined(__cpp_exceptions)
+    try {
+      function();
+    } catch (const std::exception& exception) {
+      agent->log(agent, REEVE_LOG_ERROR, StrOf(exception.what()));
+    } catch (...) {
+      agent->log(agent, REEVE_LOG_ERROR, StrOf("an exception of no known type"));
+    }
+#else
+    static_cast<void>(agent);
+    function();
+#endif
   }
 
-  // The callbacks below are noexcept: an exception out of a plugin's callback ends its process, never the agent's loop.
   static void HandleOpened(void* context, const reeve_opened* opened, int32_t error_number, reeve_str text) noexcept {
     Opened result;
     if (opened != nullptr) {
-      result.fd = opened->fd;
+      result.fd.Reset(opened->fd);
       result.max_file_bytes = opened->max_file_bytes;
     }
     result.refusal = {error_number, std::string(ViewOf(text))};
-    (*TakeBack<OnOpened>(context))(std::move(result));
+    TakeBackAndCall<OnOpened>(context, std::move(result));
   }
   static void HandleStarted(void* context, const reeve_started* started, int32_t error_number,
                             reeve_str text) noexcept {
@@ -212,31 +261,31 @@ class Agent {
       result.runs = true;
       result.pid = started->pid;
       result.program = started->program;
-      result.status_fd = started->status_fd;
-      result.stdin_fd = started->stdin_fd;
-      result.stdout_fd = started->stdout_fd;
-      result.stderr_fd = started->stderr_fd;
+      result.status_fd.Reset(started->status_fd);
+      result.stdin_fd.Reset(started->stdin_fd);
+      result.stdout_fd.Reset(started->stdout_fd);
+      result.stderr_fd.Reset(started->stderr_fd);
       result.max_output_bytes = started->max_output_bytes;
     }
     result.refusal = {error_number, std::string(ViewOf(text))};
-    (*TakeBack<OnStarted>(context))(std::move(result));
+    TakeBackAndCall<OnStarted>(context, std::move(result));
   }
   static void HandleSignalled(void* context, int32_t error_number, reeve_str text) noexcept {
-    (*TakeBack<OnSignalled>(context))(Refusal{error_number, std::string(ViewOf(text))});
+    TakeBackAndCall<OnSignalled>(context, Refusal{error_number, std::string(ViewOf(text))});
   }
   static void HandleReady(void* context, uint32_t events) noexcept {
     auto* raw = static_cast<Watched*>(context);
     const auto found = raw->owner->watched_.find(raw->fd);
     if (found == raw->owner->watched_.end()) return;
     const std::shared_ptr<Watched> alive = found->second;  // it may forget itself
-    alive->on_ready(events);
+    Fenced(alive->owner->agent_, [&] { alive->on_ready(events); });
   }
   static void HandleTime(void* context) noexcept {
     auto* raw = static_cast<Timer*>(context);
     auto timer = raw->owner->timers_.extract(raw->id);
-    if (!timer.empty()) timer.mapped()->call();
+    if (!timer.empty()) Fenced(timer.mapped()->owner->agent_, [&] { timer.mapped()->call(); });
   }
-  static void HandlePosted(void* context) noexcept { (*TakeBack<Call>(context))(); }
+  static void HandlePosted(void* context) noexcept { TakeBackAndCall<Call>(context); }
 
   const reeve_agent* agent_;
   const reeve_agent_files* files_;

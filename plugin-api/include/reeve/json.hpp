@@ -220,10 +220,12 @@ class JsonValue {
 // A request's arguments. Good until `invoke` returns: copy what is kept longer.
 class Arguments {
  public:
-  explicit Arguments(std::string_view json) : members_(JsonValue(json).Members()) {}
+  explicit Arguments(std::string_view json) : raw_(json), members_(JsonValue(json).Members()) {}
   Arguments(const Arguments&) = delete;
   Arguments& operator=(const Arguments&) = delete;
 
+  // The object as it is written.
+  std::string_view raw() const { return raw_; }
   // The member, or nullptr when the host did not give it.
   const JsonValue* Find(std::string_view key) const {
     for (const auto& [name, value] : members_)
@@ -258,6 +260,7 @@ class Arguments {
   }
 
  private:
+  std::string_view raw_;
   std::vector<std::pair<std::string_view, JsonValue>> members_;
   mutable std::deque<std::string> unescaped_;  // a deque: views into it stay good
 };

@@ -3,26 +3,36 @@
 
 // A plugin in C++17 or later: header-only, no link-time dependency on the agent. Exceptions are caught at the edge.
 //
+//   #include "hello_commands.hpp"  // made from hello.plugin.yaml: a struct for each command
+//
 //   class Hello : public reeve::plugin::Plugin {
 //    public:
 //     using Plugin::Plugin;
-//     void Greet(const Request& request, Reply& reply) { reply.Return(R"({"text": "hello"})"); }
+//     // For the command __com.example_greet with the argument `name: str`.
+//     void Greet(const Request& request, const hello_manifest::Greet& arguments, Reply& reply) {
+//       reply.ReturnValue("hello, " + arguments.name);
+//     }
 //   };
-//   const reeve::plugin::Command<Hello> kCommands[] = {{"__com.example_hello", &Hello::Greet}};
-//   REEVE_PLUGIN(Hello, (reeve::plugin::Identity{"com.example.hello", "1.0.0", "Example", "Apache-2.0"}), kCommands)
+//   REEVE_PLUGIN(Hello, hello_manifest::Manifest, &Hello::Greet)
+//
+// A command without a handler, a second handler, or one for what is no command of the manifest does not compile.
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <exception>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <unordered_map>
 #include <utility>
 
 #include "reeve/agent.hpp"
 #include "reeve/json.hpp"
 #include "reeve/plugin.h"
+#include "reeve/typed.hpp"
 
 namespace reeve::plugin {
 
@@ -86,6 +96,13 @@ class Reply {
     if (Write(json)) return Finish();
     Fail(is_cancelled() ? REEVE_ERROR_CANCELLED : REEVE_ERROR_LIMIT, "the reply could not be sent");
   }
+  // A value of any type of typed.hpp, as JSON.
+  template <typename T>
+  void ReturnValue(const T& value) {
+    JsonWriter json;
+    WriteValue(json, value);
+    Return(json.text());
+  }
   void Fail(int32_t status, std::string_view text) { End(status, text); }
   // Before the end: Plugin::Settled is called once the host was told, or will not be.
   void WantSettled() { sink_->want_settled(sink_); }
@@ -100,6 +117,19 @@ class Reply {
   }
 
   reeve_sink* sink_ = nullptr;
+};
+
+// Turns true once its request was cancelled. May be copied, kept for as long as one likes, and asked from any thread: a
+// thread that works on a request looks at it now and then, and gives up.
+class Cancellation {
+ public:
+  Cancellation() = default;
+  bool is_cancelled() const { return flag_ != nullptr && flag_->load(std::memory_order_relaxed); }
+
+ private:
+  friend class Plugin;
+  explicit Cancellation(std::shared_ptr<const std::atomic<bool>> flag) : flag_(std::move(flag)) {}
+  std::shared_ptr<const std::atomic<bool>> flag_;
 };
 
 // What every plugin may override. Configure, Activate and Start throw, or call Fail of their own, to end the process.
@@ -121,9 +151,28 @@ class Plugin {
 
  protected:
   Agent& agent() const { return agent_; }
+  // On the main thread, while the request is unfinished.
+  Cancellation CancellationOf(const Request& request) {
+    for (auto it = cancellations_.begin(); it != cancellations_.end();) {
+      it = it->second.expired() ? cancellations_.erase(it) : std::next(it);
+    }
+    std::shared_ptr<std::atomic<bool>> flag = cancellations_[request.id].lock();
+    if (flag == nullptr) cancellations_[request.id] = flag = std::make_shared<std::atomic<bool>>(false);
+    return Cancellation(std::move(flag));
+  }
 
  private:
+  template <typename P, typename Table>
+  friend class Entry;
+  void HandleCancel(uint64_t request_id) {
+    const auto found = cancellations_.find(request_id);
+    const std::shared_ptr<std::atomic<bool>> flag = found == cancellations_.end() ? nullptr : found->second.lock();
+    if (flag != nullptr) flag->store(true, std::memory_order_relaxed);
+    Cancelled(request_id);
+  }
+
   Agent& agent_;
+  std::unordered_map<uint64_t, std::weak_ptr<std::atomic<bool>>> cancellations_;
 };
 
 struct Identity {
@@ -134,40 +183,113 @@ struct Identity {
   uint32_t max_concurrency = 1;  // as in reeve_plugin
 };
 
+// A row of a table that is written by hand: arguments are then read from the request's.
 template <typename P>
 struct Command {
   std::string_view name;
   void (P::*run)(const Request& request, Reply& reply);
 };
 
-// The C functions around a plugin of class P with the table `kRows`.
+// What Entry asks of a table: Identity(), kCount, Name(i), Run(plugin, i, request, reply).
 template <typename P, const Identity& kIdentity, const auto& kRows>
+struct HandTable {
+  static constexpr uint32_t kCount = static_cast<uint32_t>(sizeof(kRows) / sizeof(kRows[0]));
+  static constexpr const Identity& identity() { return kIdentity; }
+  static constexpr std::string_view Name(uint32_t index) { return kRows[index].name; }
+  static void Run(P& plugin, uint32_t index, const Request& request, Reply& reply) {
+    (plugin.*kRows[index].run)(request, reply);
+  }
+};
+
+// A member function that carries out a command, and the command's struct, which is what tells them apart.
+template <auto kMethod>
+struct Handler;
+template <typename P, typename T, void (P::*kMethod)(const Request&, const T&, Reply&)>
+struct Handler<kMethod> {
+  using Arguments = T;
+};
+
+template <typename P, typename = void>
+struct ConcurrencyOf {
+  static constexpr uint32_t kValue = 1;
+};
+template <typename P>
+struct ConcurrencyOf<P, std::void_t<decltype(P::kMaxConcurrency)>> {
+  static constexpr uint32_t kValue = P::kMaxConcurrency;
+};
+
+// The table of a manifest, made by reeve-manifest, and the handlers of its commands in any order.
+template <typename P, typename Manifest, auto... kMethods>
+class ManifestTable {
+ public:
+  static constexpr uint32_t kCount = Manifest::Commands::kCount;
+  static constexpr Identity identity() {
+    return {Manifest::kId, Manifest::kVersion, Manifest::kVendor, Manifest::kLicence, ConcurrencyOf<P>::kValue};
+  }
+  static constexpr std::string_view Name(uint32_t index) { return Manifest::kNames[index]; }
+  static void Run(P& plugin, uint32_t index, const Request& request, Reply& reply) {
+    static constexpr auto runners = Runners(static_cast<typename Manifest::Commands*>(nullptr));
+    runners[index](plugin, request, reply);
+  }
+
+ private:
+  using Runner = void (*)(P& plugin, const Request& request, Reply& reply);
+  static_assert((Manifest::Commands::template kHas<typename Handler<kMethods>::Arguments> && ...),
+                "a handler's arguments are of no command of the manifest");
+
+  template <typename... Commands>
+  static constexpr std::array<Runner, sizeof...(Commands)> Runners(CommandList<Commands...>*) {
+    return {RunnerOf<Commands>()...};
+  }
+  template <typename C>
+  static constexpr Runner RunnerOf() {
+    constexpr int count = (0 + ... + int{std::is_same_v<C, typename Handler<kMethods>::Arguments>});
+    static_assert(count != 0, "a command of the manifest has no handler");
+    static_assert(count <= 1, "a command of the manifest has two handlers");
+    Runner runner = nullptr;
+    ((runner = std::is_same_v<C, typename Handler<kMethods>::Arguments> ? &RunWith<kMethods> : runner), ...);
+    return runner;
+  }
+  template <auto kMethod>
+  static void RunWith(P& plugin, const Request& request, Reply& reply) {
+    typename Handler<kMethod>::Arguments arguments{};
+    TypedReader reader;
+    if (reader.ReadStruct(JsonValue(request.arguments.raw()), arguments)) {
+      return (plugin.*kMethod)(request, arguments, reply);
+    }
+    reply.Fail(REEVE_ERROR_ARGUMENT,
+               "argument '" + std::string(reader.bad_member()) + "' is not as the manifest declares it");
+  }
+};
+
+// The C functions around a plugin of class P with its table.
+template <typename P, typename Table>
 class Entry {
  public:
   static const reeve_descriptor* Descriptor() {
     static const auto commands = Names();
+    static constexpr Identity identity = Table::identity();
     static const reeve_descriptor descriptor = {
-        sizeof(reeve_descriptor), REEVE_ABI_MAJOR,          REEVE_ABI_MINOR,
-        REEVE_ABI_DRAFT,          /*min_agent_minor=*/0,    kRowCount,
-        StrOf(kIdentity.id),      StrOf(kIdentity.version), StrOf(kIdentity.vendor),
-        StrOf(kIdentity.licence), commands.data(),          &Entry::Create};
+        sizeof(reeve_descriptor), REEVE_ABI_MAJOR,         REEVE_ABI_MINOR,    REEVE_ABI_DRAFT,
+        /*min_agent_minor=*/0,    Table::kCount,           StrOf(identity.id), StrOf(identity.version),
+        StrOf(identity.vendor),   StrOf(identity.licence), commands.data(),    &Entry::Create};
     return &descriptor;
   }
 
  private:
-  static constexpr uint32_t kRowCount = static_cast<uint32_t>(sizeof(kRows) / sizeof(kRows[0]));
   struct Instance {
     explicit Instance(const reeve_agent* raw) : agent(raw), plugin(agent) {}
     Agent agent;
     P plugin;
   };
 
-  static std::array<reeve_command, kRowCount> Names() {
-    std::array<reeve_command, kRowCount> commands{};
-    for (uint32_t i = 0; i < kRowCount; ++i) commands[i] = {sizeof(reeve_command), 0, StrOf(kRows[i].name)};
+  static std::array<reeve_command, Table::kCount> Names() {
+    std::array<reeve_command, Table::kCount> commands{};
+    for (uint32_t i = 0; i < Table::kCount; ++i) commands[i] = {sizeof(reeve_command), 0, StrOf(Table::Name(i))};
     return commands;
   }
   static P& Of(void* self) { return static_cast<Instance*>(self)->plugin; }
+  static Plugin& PluginOf(void* self) { return Of(self); }
 
   template <typename Call>
   static int32_t Fenced(const reeve_agent* agent, Call call) noexcept {
@@ -198,14 +320,14 @@ class Entry {
   static int32_t Create(const reeve_agent* agent, reeve_plugin* out) noexcept {
     return Fenced(agent, [&] {
       out->self = std::make_unique<Instance>(agent).release();
-      out->max_concurrency = kIdentity.max_concurrency;
+      out->max_concurrency = Table::identity().max_concurrency;
       out->configure = [](void* self, reeve_str settings) noexcept {
         return FencedIn(self, [&] { Of(self).Configure(Arguments(ViewOf(settings))); });
       };
       out->activate = [](void* self) noexcept { return FencedIn(self, [&] { Of(self).Activate(); }); };
       out->start = [](void* self) noexcept { return FencedIn(self, [&] { Of(self).Start(); }); };
       out->invoke = &Entry::Invoke;
-      out->cancel = [](void* self, uint64_t id) noexcept { FencedIn(self, [&] { Of(self).Cancelled(id); }); };
+      out->cancel = [](void* self, uint64_t id) noexcept { FencedIn(self, [&] { PluginOf(self).HandleCancel(id); }); };
       out->settled = [](void* self, uint64_t id, uint32_t was_sent) noexcept {
         FencedIn(self, [&] { Of(self).Settled(id, was_sent != 0); });
       };
@@ -219,7 +341,7 @@ class Entry {
     const auto run = [&] {
       const Arguments arguments(ViewOf(raw->arguments));
       const Request request{raw->id, arguments, raw->channel, raw->peer_kind, raw->peer_number, raw->deadline_ms};
-      (Of(self).*kRows[raw->command].run)(request, reply);
+      Table::Run(Of(self), raw->command, request, reply);
     };
 #if defined(__cpp_exceptions)
     try {
@@ -240,12 +362,21 @@ class Entry {
 
 }  // namespace reeve::plugin
 
-// Once, in the file with the table, outside any namespace. IDENTITY stands in parentheses.
-#define REEVE_PLUGIN(CLASS, IDENTITY, TABLE)                                                             \
-  static constexpr ::reeve::plugin::Identity kReevePluginIdentity IDENTITY;                              \
+#define REEVE_PLUGIN_QUERY(...)                                                                          \
   extern "C" REEVE_EXPORT int32_t reeve_plugin_query(const reeve_agent*, const reeve_descriptor** out) { \
-    *out = ::reeve::plugin::Entry<CLASS, kReevePluginIdentity, TABLE>::Descriptor();                     \
+    *out = __VA_ARGS__::Descriptor();                                                                    \
     return REEVE_OK;                                                                                     \
   }
+
+// REEVE_PLUGIN(CLASS, MANIFEST, HANDLERS...): once in a plugin, outside any namespace. MANIFEST is NAME_manifest::Manifest
+// of NAME_commands.hpp; the handlers are member functions of CLASS, one for each command, in any order. A CLASS that takes on
+// more than one request at a time says so: `static constexpr uint32_t kMaxConcurrency = 8;`.
+#define REEVE_PLUGIN(CLASS, ...) \
+  REEVE_PLUGIN_QUERY(::reeve::plugin::Entry<CLASS, ::reeve::plugin::ManifestTable<CLASS, __VA_ARGS__>>)
+
+// The same without a generated header. IDENTITY stands in parentheses; TABLE is an array of Command<CLASS>.
+#define REEVE_PLUGIN_BY_HAND(CLASS, IDENTITY, TABLE)                        \
+  static constexpr ::reeve::plugin::Identity kReevePluginIdentity IDENTITY; \
+  REEVE_PLUGIN_QUERY(::reeve::plugin::Entry<CLASS, ::reeve::plugin::HandTable<CLASS, kReevePluginIdentity, TABLE>>)
 
 #endif  // REEVE_PLUGIN_HPP

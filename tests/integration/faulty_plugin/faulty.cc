@@ -59,4 +59,5 @@ const reeve::plugin::Command<Faulty> kCommands[] = {
 
 }  // namespace
 
-REEVE_PLUGIN(Faulty, (reeve::plugin::Identity{"org.reeve.faulty", "1.2.3", "Reeve", "Apache-2.0", 4}), kCommands)
+REEVE_PLUGIN_BY_HAND(Faulty, (reeve::plugin::Identity{"org.reeve.faulty", "1.2.3", "Reeve", "Apache-2.0", 4}),
+                     kCommands)
