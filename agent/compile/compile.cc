@@ -144,7 +144,7 @@ std::expected<config::Config, Problems> Gather(const Options& options) {
       config::Assemble({options.command_line, std::move(*settings), std::move(*manifests), std::move(*policy)});
   if (!config) return std::unexpected(config.error());
   config->warnings.insert(config->warnings.begin(), warnings.begin(), warnings.end());
-  config->guest_info_version = REEVE_VERSION;
+  if (config->guest_info_version.empty()) config->guest_info_version = REEVE_VERSION;
   return std::move(*config);
 }
 

@@ -25,6 +25,7 @@ enum Option : int {
   kBlock,
   kAllow,
   kLogFile,
+  kFsfreezeHook,
   kVerbose,
   kActivatedFd,
   kOutFd,
@@ -50,6 +51,7 @@ constexpr struct option kOptions[] = {
     {"block-rpcs", required_argument, nullptr, kBlock},
     {"allow-rpcs", required_argument, nullptr, kAllow},
     {"log-file", required_argument, nullptr, kLogFile},
+    {"fsfreeze-hook", required_argument, nullptr, kFsfreezeHook},
     {"verbose", no_argument, nullptr, kVerbose},
     {"activated-fd", required_argument, nullptr, kActivatedFd},
     {"out-fd", required_argument, nullptr, kOutFd},
@@ -118,6 +120,9 @@ Status Take(int option, const std::string& value, Options& options) {
       break;
     case kLogFile:
       line.log_file = value;
+      break;
+    case kFsfreezeHook:
+      line.fsfreeze_hook = value;
       break;
     case kVerbose:
       line.is_verbose = true;

@@ -32,6 +32,9 @@ Channel ChannelOfCommandLine(const CommandLine& line, Problems& problems) {
   } else if (line.method.empty() || line.method == "virtio-serial") {
     channel.transport = Transport::kVirtioSerial;
     if (channel.path.empty()) channel.path = kDefaultPort;
+  } else if (line.method == "isa-serial") {
+    channel.transport = Transport::kIsaSerial;
+    if (channel.path.empty()) channel.path = kDefaultTerminal;
   } else if (line.method == "unix-listen") {
     channel.transport = Transport::kUnixListen;
   } else if (line.method == "vsock-listen") {
@@ -39,7 +42,7 @@ Channel ChannelOfCommandLine(const CommandLine& line, Problems& problems) {
     if (!IsVsockAddress(line.path))
       problems.push_back("--path for vsock-listen must be CID:PORT, not '" + line.path + "'");
   } else {
-    problems.push_back("--method " + line.method + " is not supported by this version");
+    problems.push_back("--method " + line.method + " is none that is known");
   }
   if (channel.path.empty()) problems.push_back("--method " + line.method + " needs --path");
   return channel;
@@ -51,7 +54,8 @@ void SetChannels(const Assembly& parts, Config& config, Problems& problems) {
   if (is_on_line || parts.settings.channels.empty()) {
     config.channels = {ChannelOfCommandLine(line, problems)};
     if (!parts.settings.channels.empty()) {
-      config.warnings.push_back("channels of reeve.yaml are not served: the command line names the one channel");
+      config.warnings.push_back(
+          "channels of reeve.yaml are not served: the command line or qemu-ga.conf names the one channel");
     }
   } else {
     config.channels = parts.settings.channels;
@@ -224,6 +228,8 @@ std::expected<Config, Problems> Assemble(Assembly parts) {
     config.warnings.push_back("policy open: the host may run any program and read and write any file as root (" +
                               parts.policy.default_origin.ToString() + ")");
   }
+  config.guest_info_version = parts.settings.guest_info_version;
+  config.fsfreeze_hook = parts.command_line.fsfreeze_hook;
   SetLog(parts, config);
   SetChannels(parts, config, problems);
   SetPlugins(parts, config, problems);

@@ -15,7 +15,7 @@
 
 namespace reeve::config {
 
-// What the command line says; it wins over reeve.yaml (decision M12).
+// What the command line and qemu-ga.conf say; it wins over reeve.yaml (decision M12).
 struct CommandLine {
   std::string method;  // as -m takes it; empty with an empty path: not given
   std::string path;
@@ -24,6 +24,7 @@ struct CommandLine {
   std::vector<std::string> blocked_commands;  // narrow the policy (decision C13)
   std::vector<std::string> allowed_commands;  // when not empty: nothing else
   std::string log_file;
+  std::string fsfreeze_hook;
   bool is_verbose = false;
   std::optional<policy::RunAs> ordinary_user;  // who serves, when that is not root: --unprivileged
   uint64_t generation = 1;

@@ -70,7 +70,8 @@ struct Config {
   std::vector<uint8_t> service_filter;  // deny-list BPF of programs confined as `service`
   // Loud lines for the log at every start with this configuration ("policy open: ...", "policy.yaml is bad: ...").
   std::vector<std::string> warnings;
-  std::string guest_info_version;
+  std::string guest_info_version;  // what guest-info says
+  std::string fsfreeze_hook;       // -F; empty: none
 };
 
 }  // namespace reeve::config

@@ -32,6 +32,8 @@ void ReadAddress(SchemaReader& reader, const YamlNode& node, const YamlNode* pat
   if (path == nullptr) {
     if (channel.transport == Transport::kVirtioSerial) {
       channel.path = kDefaultPort;
+    } else if (channel.transport == Transport::kIsaSerial) {
+      channel.path = kDefaultTerminal;
     } else {
       reader.Error(node, "channel '" + channel.name + "' needs a 'path'");
     }
@@ -53,8 +55,9 @@ Channel ReadChannel(SchemaReader& reader, const YamlNode& node) {
   }
   if (const YamlNode* protocol = find("protocol")) reader.Word(*protocol, "protocol", {"qga"}, {"ovirt", "reeve"});
   if (const YamlNode* transport = find("transport")) {
-    const auto word = reader.Word(*transport, "transport", {"virtio-serial", "unix", "vsock"}, {"isa-serial"});
-    constexpr Transport kTransports[] = {Transport::kVirtioSerial, Transport::kUnixListen, Transport::kVsockListen};
+    const auto word = reader.Word(*transport, "transport", {"virtio-serial", "isa-serial", "unix", "vsock"});
+    constexpr Transport kTransports[] = {Transport::kVirtioSerial, Transport::kIsaSerial, Transport::kUnixListen,
+                                         Transport::kVsockListen};
     if (word) channel.transport = kTransports[*word];
   }
   ReadAddress(reader, node, find("path"), channel);
@@ -108,6 +111,23 @@ void ReadLog(SchemaReader& reader, const YamlNode& node, Settings& settings) {
   }
 }
 
+// Hosts compare it as they do qemu-ga's: KubeVirt by a pattern of numbers and dots.
+bool IsDottedNumber(std::string_view text) {
+  constexpr size_t kMaxVersionBytes = 32;
+  const bool has_only = text.find_first_not_of("0123456789.") == std::string_view::npos;
+  return has_only && text.size() <= kMaxVersionBytes && !text.empty() && text.front() != '.' && text.back() != '.' &&
+         text.find("..") == std::string_view::npos;
+}
+
+void ReadGuestInfo(SchemaReader& reader, const YamlNode& node, Settings& settings) {
+  if (!reader.CheckMap(node, "guest-info", {{"version"}, {}})) return;
+  if (const YamlNode* version = SchemaReader::Find(node, "version")) {
+    settings.guest_info_version = reader.Text(*version, "guest-info.version").value_or("");
+    if (!IsDottedNumber(settings.guest_info_version))
+      reader.Error(*version, "guest-info.version must be numbers with dots between, as 8.2.0");
+  }
+}
+
 }  // namespace
 
 bool IsVsockAddress(const std::string& text) {
@@ -126,7 +146,7 @@ std::expected<Settings, policy::Diagnostics> ParseSettings(const std::string& fi
   policy::Diagnostics diagnostics;
   SchemaReader reader(file, diagnostics);
   Settings settings;
-  if (reader.CheckMap(*root, "reeve.yaml", {{"schema", "channels", "uid-range", "log"}, {}})) {
+  if (reader.CheckMap(*root, "reeve.yaml", {{"schema", "channels", "uid-range", "guest-info", "log"}, {}})) {
     const auto section = [&](const char* key, auto read) {
       if (const YamlNode* node = SchemaReader::Find(*root, key)) read(*node);
     };
@@ -134,6 +154,7 @@ std::expected<Settings, policy::Diagnostics> ParseSettings(const std::string& fi
     if (schema != nullptr) reader.Integer(*schema, "schema", kSchema, kSchema);
     section("channels", [&](const YamlNode& node) { ReadChannels(reader, node, settings); });
     section("uid-range", [&](const YamlNode& node) { ReadUidRange(reader, node, settings); });
+    section("guest-info", [&](const YamlNode& node) { ReadGuestInfo(reader, node, settings); });
     section("log", [&](const YamlNode& node) { ReadLog(reader, node, settings); });
   }
   if (!diagnostics.empty()) return std::unexpected(diagnostics);

@@ -143,9 +143,12 @@ std::vector<std::string> CompileArguments(const Options& options, const Layout& 
     if (!value.empty()) arguments.push_back(std::string(name) + "=" + value);
   };
   add("--policy", options.policy);
-  add("--method", options.method);
-  add("--path", options.path);
-  add("--log-file", options.log_file);
+  if (options.names_channel) {
+    add("--method", options.method);
+    add("--path", options.path);
+  }
+  add("--log-file", options.log_file.value_or(""));
+  add("--fsfreeze-hook", options.fsfreeze_hook.value_or(""));
   for (const std::string& command : options.blocked_commands) add("--block-rpcs", command);
   for (const std::string& command : options.allowed_commands) add("--allow-rpcs", command);
   if (options.is_verbose) arguments.emplace_back("--verbose");

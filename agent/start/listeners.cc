@@ -103,8 +103,20 @@ int TakeActivatedCount() {
                          ParseNumber(count, activated_count) && activated_count > 0;
   for (const char* name : {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}) ::unsetenv(name);
   if (!is_for_us) return 0;
-  for (int i = 0; i < activated_count; ++i) static_cast<void>(sys::SetCloseOnExec(kFirstActivatedFd + i, true));
+  static_cast<void>(
+      sys::SetCloseOnExec(kFirstActivatedFd, true));  // with more than one nothing starts (ActivatedMethod)
   return activated_count;
+}
+
+Result<std::string> ActivatedMethod(int activated_count) {
+  if (activated_count == 0) return "";
+  if (activated_count > 1) return Fail(Code::kInvalidArgument, "qemu-ga only supports listening on one socket");
+  sockaddr_storage address{};
+  socklen_t length = sizeof address;
+  const bool is_socket = ::getsockname(kFirstActivatedFd, reinterpret_cast<sockaddr*>(&address), &length) == 0;
+  if (is_socket && address.ss_family == AF_UNIX) return "unix-listen";
+  if (is_socket && address.ss_family == AF_VSOCK) return "vsock-listen";
+  return Fail(Code::kInvalidArgument, "unsupported listen fd type");
 }
 
 }  // namespace reeve::start

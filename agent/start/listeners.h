@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "agent/config/config.h"
@@ -16,6 +17,10 @@ Result<std::vector<UniqueFd>> MakeListeners(const std::vector<config::Channel>& 
 // How many sockets the service manager passed to this process (sd_listen_fds(3)); takes the variables out of the
 // environment and makes the descriptors close-on-exec. First thing in main: the numbers are not to be taken by others.
 int TakeActivatedCount();
+
+// The transport of the one socket from the service manager, as -m takes it; empty when there is none. Fails when there are
+// more, or it is of another kind.
+Result<std::string> ActivatedMethod(int activated_count);
 
 // "cid:port" of a vsock channel; cid -1 or empty is any. Pure.
 struct VsockAddress {

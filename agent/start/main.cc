@@ -8,13 +8,16 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 
 #include "agent/sandbox/program_confinement.h"
 #include "agent/start/compile_configuration.h"
+#include "agent/start/daemon.h"
 #include "agent/start/layout.h"
 #include "agent/start/listeners.h"
 #include "agent/start/options.h"
 #include "agent/start/ordinary_user.h"
+#include "agent/start/qemu_ga_conf.h"
 #include "agent/start/run_directory.h"
 #include "agent/warden/warden.h"
 #include "base/clock.h"
@@ -98,23 +101,46 @@ void OnSignal(int signals_fd, warden::Warden& warden) {
   signalfd_siginfo signal{};
   while (sys::Read(signals_fd, {reinterpret_cast<uint8_t*>(&signal), sizeof signal})) {
     if (signal.ssi_signo == SIGHUP)
-      LogInfo("SIGHUP is ignored");
+      LogWarning("SIGHUP is ignored");
     else
       warden.BeginStop();
   }
 }
 
-Result<int> Serve(Options options, const sandbox::InitialSettings& settings, int activated_count) {
-  Layout layout = REEVE_TRY(FindLayout());
-  if (!options.binary_directory.empty()) layout.binaries = options.binary_directory;
-  if (options.lists_commands) {
-    std::fputs(REEVE_TRY(ListCommands(options, layout)).c_str(), stdout);
-    return EXIT_SUCCESS;
-  }
-  REEVE_TRY(SettleUser(::geteuid(), EnvironmentVariable, options));
+// Before going to the background, and for what is opened long after.
+void MakeAbsolute(std::string& path) {
+  std::error_code error;
+  const std::filesystem::path absolute = std::filesystem::absolute(path, error);
+  if (!path.empty() && !error) path = absolute.string();
+}
+
+void MakePathsAbsolute(Options& options) {
+  MakeAbsolute(options.run_directory);
+  MakeAbsolute(options.state_directory);
+  MakeAbsolute(options.pid_file);
+  if (options.log_file) MakeAbsolute(*options.log_file);
+  if (options.names_channel && options.method != "vsock-listen") MakeAbsolute(options.path);
+}
+
+// What qemu-ga.conf and the command line come to, the latter last; or a text that was asked for.
+Result<ParsedOptions> ReadOptions(int argc, char** argv) {
+  Options options;
+  if (std::string given = EnvironmentVariable("RUNTIME_DIRECTORY"); !given.empty()) options.run_directory = given;
+  const auto file = WhichConfigurationFile(ConfigurationFileOption(argc, argv), std::getenv("QGA_CONF"));
+  REEVE_TRY(LoadConfiguration(file, options));
+  return ParseOptions(argc, argv, std::move(options));
+}
+
+Result<int> Serve(const Options& options, const Layout& layout, sandbox::InitialSettings settings,
+                  int activated_count) {
   const UniqueFd lock = REEVE_TRY(TakeRunDirectory(options.run_directory));
   Compiled compiled = REEVE_TRY(CompileConfiguration(options, layout, activated_count));
   std::vector<UniqueFd> listeners = REEVE_TRY(MakeListeners(compiled.config.channels, activated_count));
+  std::optional<PidFile> pid_file;
+  if (options.is_daemon) {
+    pid_file.emplace(REEVE_TRY(BecomeDaemon(options.pid_file)));
+    settings.umask = kDaemonUmask;  // its programs find that, as those of qemu-ga do
+  }
 
   MonotonicClock clock;
   EventLoop loop = REEVE_TRY(EventLoop::Create(clock));
@@ -134,21 +160,37 @@ Result<int> Serve(Options options, const sandbox::InitialSettings& settings, int
   return warden->exit_code();
 }
 
-int Main(int argc, char** argv) {
-  SetLogProcess("reeved");
-  const Result<sandbox::InitialSettings> settings = sandbox::InitialSettings::Take();
+int Print(const std::string& text, int exit_code) {
+  std::fputs(text.c_str(), stdout);
+  return exit_code;
+}
+
+// The exit code.
+Result<int> Run(int argc, char** argv) {
+  const sandbox::InitialSettings settings = REEVE_TRY(sandbox::InitialSettings::Take());
   const int activated_count = TakeActivatedCount();
   SettleProcess();
-  const ParsedOptions parsed = ParseOptions(argc, argv, std::getenv("RUNTIME_DIRECTORY"));
-  if (!parsed.options) {
-    std::fputs(parsed.output.c_str(), stdout);
-    return parsed.exit_code;
-  }
-  if (parsed.options->is_verbose) SetLogLevel(Severity::kDebug);
-  const Result<int> served =
-      settings ? Serve(*parsed.options, *settings, activated_count) : Result<int>(Fail(settings.error()));
-  if (served) return *served;
-  LogError(served.error().message());
+  ParsedOptions parsed = REEVE_TRY(ReadOptions(argc, argv));
+  if (!parsed.options) return Print(parsed.output, parsed.exit_code);
+  Options& options = *parsed.options;
+  if (options.is_verbose) SetLogLevel(Severity::kDebug);
+  Layout layout = REEVE_TRY(FindLayout());
+  if (!options.binary_directory.empty()) layout.binaries = options.binary_directory;
+  if (options.lists_commands) return Print(REEVE_TRY(ListCommands(options, layout)), EXIT_SUCCESS);
+  const std::string activated_method = REEVE_TRY(ActivatedMethod(activated_count));
+  REEVE_TRY(Complete(options, activated_method));
+  if (options.dumps_configuration) return Print(DumpConfiguration(options), EXIT_SUCCESS);
+  REEVE_TRY(CheckMethod(options));
+  REEVE_TRY(SettleUser(::geteuid(), EnvironmentVariable, options));
+  MakePathsAbsolute(options);
+  return Serve(options, layout, settings, activated_count);
+}
+
+int Main(int argc, char** argv) {
+  SetLogProcess("reeved");
+  const Result<int> ended = Run(argc, argv);
+  if (ended) return *ended;
+  LogError(ended.error().message());
   return EXIT_FAILURE;
 }
 

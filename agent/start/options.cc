@@ -2,12 +2,14 @@
 
 #include <getopt.h>
 
+#include <algorithm>
 #include <string_view>
 
 namespace reeve::start {
 namespace {
 
-constexpr const char* kShortOptions = "hVvm:p:l:t:b:a:";
+// qemu-ga's; `s` is taken with its argument and means nothing here, as there.
+constexpr const char* kShortOptions = "hVvdrDc:m:p:l:f:F::t:b:a:s:";
 
 // Long options without a letter.
 enum LongOption { kPolicy = 256, kUnprivileged, kPluginDirectory, kEtcDirectory, kVarDirectory, kExecDirectory };
@@ -15,13 +17,20 @@ enum LongOption { kPolicy = 256, kUnprivileged, kPluginDirectory, kEtcDirectory,
 constexpr option kLongOptions[] = {
     {"help", no_argument, nullptr, 'h'},
     {"version", no_argument, nullptr, 'V'},
-    {"verbose", no_argument, nullptr, 'v'},
+    {"config", required_argument, nullptr, 'c'},
     {"method", required_argument, nullptr, 'm'},
     {"path", required_argument, nullptr, 'p'},
     {"logfile", required_argument, nullptr, 'l'},
+    {"pidfile", required_argument, nullptr, 'f'},
+    {"fsfreeze-hook", optional_argument, nullptr, 'F'},
     {"statedir", required_argument, nullptr, 't'},
+    {"verbose", no_argument, nullptr, 'v'},
+    {"daemonize", no_argument, nullptr, 'd'},
+    {"retry-path", no_argument, nullptr, 'r'},
     {"block-rpcs", required_argument, nullptr, 'b'},
+    {"blacklist", required_argument, nullptr, 'b'},  // of qemu-ga up to 9.0; RHEL 7 and 8 start it with --blacklist
     {"allow-rpcs", required_argument, nullptr, 'a'},
+    {"dump-conf", no_argument, nullptr, 'D'},
     {"policy", required_argument, nullptr, kPolicy},
     {"unprivileged", no_argument, nullptr, kUnprivileged},
     {"plugin-dir", required_argument, nullptr, kPluginDirectory},
@@ -33,118 +42,174 @@ constexpr option kLongOptions[] = {
 
 constexpr std::string_view kUsage =
     " [-m <method> -p <path>] [<options>]\n"
-    "Reeve, a guest agent for virtual machines\n"
+    "Reeve, a guest agent for virtual machines, started as qemu-ga is\n"
     "\n"
-    "  -m, --method      transport method: virtio-serial, unix-listen or vsock-listen\n"
-    "                    (virtio-serial is the default)\n"
-    "  -p, --path        device or socket path, or <cid>:<port> for vsock; the default for\n"
-    "                    virtio-serial is /dev/virtio-ports/org.qemu.guest_agent.0\n"
-    "  -l, --logfile     log file; standard error is the default\n"
+    "  -c, --config      configuration file with the options below, in qemu-ga's form\n"
+    "                    (default: $QGA_CONF, else /etc/qemu/qemu-ga.conf)\n"
+    "  -m, --method      transport method: virtio-serial, isa-serial, unix-listen or\n"
+    "                    vsock-listen (default: virtio-serial)\n"
+    "  -p, --path        path of the device or socket, or <cid>:<port> for vsock-listen\n"
+    "                    (default: /dev/virtio-ports/org.qemu.guest_agent.0 for\n"
+    "                    virtio-serial, /dev/ttyS0 for isa-serial)\n"
+    "                    Without -m and -p, the channels of reeve.yaml are served.\n"
+    "  -l, --logfile     log file (default: standard error)\n"
+    "  -f, --pidfile     pid file of a daemon (default: /var/run/qemu-ga.pid)\n"
+    "  -F, --fsfreeze-hook\n"
+    "                    run a hook at freeze and thaw: the path that is attached, as in\n"
+    "                    -F/path, else /etc/qemu/fsfreeze-hook\n"
     "  -t, --statedir    directory for state at run time (default: $RUNTIME_DIRECTORY, else\n"
     "                    /run/reeve)\n"
     "  -v, --verbose     log more\n"
+    "  -d, --daemonize   go to the background\n"
+    "  -r, --retry-path  accepted; a missing device is waited for anyway\n"
     "  -b, --block-rpcs  comma-separated list of commands to refuse beside what policy refuses\n"
     "                    (\"help\" lists the commands)\n"
     "  -a, --allow-rpcs  comma-separated list of the only commands to allow, of those that\n"
     "                    policy allows (\"help\" lists the commands)\n"
+    "  -D, --dump-conf   print these options as a configuration file and exit\n"
     "      --policy      a policy file, or the name of a profile: minimal, standard, open\n"
     "      --unprivileged  serve as an ordinary user, without what takes root\n"
     "      --plugin-dir  directory of plugins and their manifests\n"
+    "      --etc-dir     directory of reeve.yaml and policy.yaml (default: /etc/reeve)\n"
+    "      --var-dir     directory of the last good configuration (default: /var/lib/reeve)\n"
+    "      --exec-dir    directory of reeve-core and its like\n"
     "  -V, --version     print the version and exit\n"
     "  -h, --help        print this and exit\n";
 
-// On comma only, as qemu-ga does; empty names are none.
-void AppendList(std::string_view list, std::vector<std::string>& names) {
-  while (!list.empty()) {
-    const size_t comma = list.find(',');
-    if (comma != 0) names.emplace_back(list.substr(0, comma));
-    if (comma == std::string_view::npos) return;
-    list.remove_prefix(comma + 1);
-  }
-}
-
 void TakeCommandList(std::string_view list, std::vector<std::string>& names, Options& options) {
-  if (list == "help" || list == "?") {
+  if (list == "help" || list == "?")
     options.lists_commands = true;
-    return;
-  }
-  AppendList(list, names);
+  else
+    AppendNames(list, names);
 }
 
 ParsedOptions PrintAndExit(std::string output, int exit_code) {
   return {.options = std::nullopt, .output = std::move(output), .exit_code = exit_code};
 }
 
-std::string CheckMethod(const Options& options) {
-  if (options.method.empty() || options.method == "virtio-serial") return "";
-  if (options.method == "isa-serial") return "channel method isa-serial is not supported by this version\n";
-  if (options.method != "unix-listen" && options.method != "vsock-listen")
-    return "unsupported channel method/type: " + options.method + "\n";
-  if (options.path.empty()) return "must specify a path for this channel\n";
-  return "";
+// Whether `letter` is an option that says how to run. `argument` is null where there is none.
+bool Take(int letter, const char* argument, Options& options) {
+  switch (letter) {
+    case 'm':
+      options.method = argument;
+      return true;
+    case 'p':
+      options.path = argument;
+      return true;
+    case 'l':
+      options.log_file = argument;
+      return true;
+    case 'f':
+      options.pid_file = argument;
+      return true;
+    case 'F':
+      options.fsfreeze_hook = argument != nullptr ? argument : kDefaultHook;
+      return true;
+    case 't':
+      options.run_directory = argument;
+      return true;
+    case 'v':
+      options.is_verbose = true;
+      return true;
+    case 'd':
+      options.is_daemon = true;
+      return true;
+    case 'r':
+      options.retries_path = true;
+      return true;
+    case 'b':
+      TakeCommandList(argument, options.blocked_commands, options);
+      return true;
+    case 'a':
+      TakeCommandList(argument, options.allowed_commands, options);
+      return true;
+    case 'D':
+      options.dumps_configuration = true;
+      return true;
+    case 'c':  // ConfigurationFileOption
+    case 's':
+      return true;
+    case kPolicy:
+      options.policy = argument;
+      return true;
+    case kUnprivileged:
+      options.is_unprivileged = true;
+      return true;
+    case kPluginDirectory:
+      options.plugin_directory = argument;
+      return true;
+    case kEtcDirectory:
+      options.etc_directory = argument;
+      return true;
+    case kVarDirectory:
+      options.state_directory = argument;
+      return true;
+    case kExecDirectory:
+      options.binary_directory = argument;
+      return true;
+    default:
+      return false;
+  }
 }
 
 }  // namespace
 
-ParsedOptions ParseOptions(int argc, char** argv, const char* environment_run_directory) {
-  const std::string name = argc > 0 ? argv[0] : "reeved";
-  Options options;
-  options.run_directory = environment_run_directory != nullptr && *environment_run_directory != '\0'
-                              ? environment_run_directory
-                              : kDefaultRunDirectory;
-
+std::optional<std::string> ConfigurationFileOption(int argc, char** argv) {
+  std::optional<std::string> path;
   ::optind = 0;  // begins anew, also in a second call
+  ::opterr = 0;
   for (int letter; (letter = ::getopt_long(argc, argv, kShortOptions, kLongOptions, nullptr)) != -1;) {
-    switch (letter) {
-      case 'm':
-        options.method = ::optarg;
-        break;
-      case 'p':
-        options.path = ::optarg;
-        break;
-      case 'l':
-        options.log_file = ::optarg;
-        break;
-      case 't':
-        options.run_directory = ::optarg;
-        break;
-      case 'v':
-        options.is_verbose = true;
-        break;
-      case 'b':
-        TakeCommandList(::optarg, options.blocked_commands, options);
-        break;
-      case 'a':
-        TakeCommandList(::optarg, options.allowed_commands, options);
-        break;
-      case kPolicy:
-        options.policy = ::optarg;
-        break;
-      case kUnprivileged:
-        options.is_unprivileged = true;
-        break;
-      case kPluginDirectory:
-        options.plugin_directory = ::optarg;
-        break;
-      case kEtcDirectory:
-        options.etc_directory = ::optarg;
-        break;
-      case kVarDirectory:
-        options.state_directory = ::optarg;
-        break;
-      case kExecDirectory:
-        options.binary_directory = ::optarg;
-        break;
-      case 'V':
-        return PrintAndExit("Reeve " REEVE_VERSION "\n", 0);
-      case 'h':
-        return PrintAndExit("Usage: " + name + std::string(kUsage), 0);
-      default:
-        return PrintAndExit("Unknown option, try '" + name + " --help' for more information.\n", 1);
-    }
+    if (letter == 'c') path = ::optarg;
   }
-  if (std::string complaint = CheckMethod(options); !complaint.empty()) return PrintAndExit(std::move(complaint), 1);
+  return path;
+}
+
+ParsedOptions ParseOptions(int argc, char** argv, Options options) {
+  const std::string name = argc > 0 ? argv[0] : "reeved";
+  ::optind = 0;
+  ::opterr = 1;
+  for (int letter; (letter = ::getopt_long(argc, argv, kShortOptions, kLongOptions, nullptr)) != -1;) {
+    if (letter == 'V') return PrintAndExit("Reeve " REEVE_VERSION "\n", 0);
+    if (letter == 'h') return PrintAndExit("Usage: " + name + std::string(kUsage), 0);
+    if (!Take(letter, ::optarg, options))
+      return PrintAndExit("Unknown option, try '" + name + " --help' for more information.\n", 1);
+  }
   return {.options = std::move(options), .output = "", .exit_code = 0};
+}
+
+void AppendNames(std::string_view list, std::vector<std::string>& names) {
+  if (list.empty()) return;
+  const auto first = static_cast<std::ptrdiff_t>(names.size());
+  for (size_t begin = 0; begin <= list.size();) {
+    const size_t end = std::min(list.find(',', begin), list.size());
+    names.emplace_back(list.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  std::reverse(names.begin() + first, names.end());
+}
+
+Status Complete(Options& options, const std::string& activated_method) {
+  if (!activated_method.empty()) {
+    options.method = activated_method;
+    options.path.clear();
+    return {};
+  }
+  options.names_channel = !options.method.empty() || !options.path.empty();
+  if (options.method.empty()) options.method = "virtio-serial";
+  if (!options.path.empty()) return {};
+  if (options.method == "virtio-serial")
+    options.path = "/dev/virtio-ports/org.qemu.guest_agent.0";
+  else if (options.method == "isa-serial")
+    options.path = "/dev/ttyS0";
+  else
+    return Fail(Code::kInvalidArgument, "must specify a path for this channel");
+  return {};
+}
+
+Status CheckMethod(const Options& options) {
+  constexpr std::string_view kMethods[] = {"virtio-serial", "isa-serial", "unix-listen", "vsock-listen"};
+  if (std::ranges::find(kMethods, options.method) != std::end(kMethods)) return {};
+  return Fail(Code::kInvalidArgument, "unsupported channel method/type: " + options.method);
 }
 
 }  // namespace reeve::start

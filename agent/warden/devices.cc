@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/inotify.h>
+#include <termios.h>
 
 #include <cerrno>
 #include <utility>
@@ -22,12 +23,27 @@ bool MayAppear(int error_number) {
          error_number == ENOTDIR;
 }
 
+// As qemu-ga sets it (isa-serial): eight bits that nobody interprets, no echo, no signals. Modem lines stay as they are.
+Status MakeRawLine(int fd, const std::string& path) {
+  termios line{};
+  if (::tcgetattr(fd, &line) != 0) return FailErrno("look at the line " + path);
+  ::cfmakeraw(&line);
+  line.c_cflag |= CREAD;
+  line.c_cc[VMIN] = 1;
+  line.c_cc[VTIME] = 0;
+  ::cfsetspeed(&line, B38400);
+  if (::tcsetattr(fd, TCSANOW, &line) != 0) return FailErrno("set the line " + path);
+  if (::tcflush(fd, TCIFLUSH) != 0) return FailErrno("empty the line " + path);
+  return {};
+}
+
 }  // namespace
 
-Result<UniqueFd> OpenDevice(const std::string& path) {
+Result<UniqueFd> OpenDevice(const std::string& path, config::Transport transport) {
   UniqueFd device = REEVE_TRY(sys::Open(path, O_RDWR | O_NONBLOCK | O_NOCTTY));
   const struct stat status = REEVE_TRY(sys::Stat(device.get()));
   if (!S_ISCHR(status.st_mode)) return Fail(Code::kDenied, path + " is not a character device");
+  if (transport == config::Transport::kIsaSerial) REEVE_TRY(MakeRawLine(device.get(), path));
   return device;
 }
 
@@ -50,9 +66,9 @@ void Devices::Watch() {
     ::inotify_add_watch(inotify_.get(), directory, IN_CREATE | IN_ATTRIB | IN_MOVED_TO);
 }
 
-void Devices::Open(uint32_t channel, const std::string& path) {
+void Devices::Open(uint32_t channel, const config::Channel& wanted) {
   Watch();
-  waiting_[channel] = Waiting{.path = path, .number = ++last_number_};
+  waiting_[channel] = Waiting{.path = wanted.path, .transport = wanted.transport, .number = ++last_number_};
   Try(channel);
 }
 
@@ -65,9 +81,9 @@ void Devices::Try(uint32_t channel) {
   Waiting& waiting = waiting_.at(channel);
   waiting.is_to_retry = waiting.is_trying;
   if (std::exchange(waiting.is_trying, true)) return;
-  const auto act = [path = waiting.path]() -> Result<ChildAnswer> {
+  const auto act = [path = waiting.path, transport = waiting.transport]() -> Result<ChildAnswer> {
     ChildAnswer answer;
-    answer.fds.push_back(REEVE_TRY(OpenDevice(path)));
+    answer.fds.push_back(REEVE_TRY(OpenDevice(path, transport)));
     return answer;
   };
   const Result<pid_t> started =

@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 
+#include "agent/config/config.h"
 #include "agent/warden/request_children.h"
 #include "base/event_loop.h"
 #include "base/result.h"
@@ -27,7 +28,7 @@ class Devices {
   Devices& operator=(const Devices&) = delete;
   ~Devices();
 
-  void Open(uint32_t channel, const std::string& path);
+  void Open(uint32_t channel, const config::Channel& wanted);
   bool IsWaiting(uint32_t channel) const { return waiting_.contains(channel); }
   // The core that asked is gone.
   void ForgetAll();
@@ -35,6 +36,7 @@ class Devices {
  private:
   struct Waiting {
     std::string path;
+    config::Transport transport{};
     bool is_trying = false;
     bool is_to_retry = false;  // something appeared meanwhile
     uint64_t number = 0;       // of this Open
@@ -54,7 +56,8 @@ class Devices {
   std::map<uint32_t, Waiting> waiting_;
 };
 
-// In the child: the character device at `path`.
-Result<UniqueFd> OpenDevice(const std::string& path);
+// In the child: the character device at `path`. A kIsaSerial one is made a raw line of 38400 baud, and what came in before is
+// dropped; fails when it is no terminal.
+Result<UniqueFd> OpenDevice(const std::string& path, config::Transport transport);
 
 }  // namespace reeve::warden

@@ -284,7 +284,7 @@ Status Warden::OpenDevice(uint32_t channel) {
   if (channel >= channels.size() || config::Listens(channels[channel].transport))
     return Fail(Code::kBadMessage, "a channel without a device");
   if (devices_.IsWaiting(channel)) return Fail(Code::kBadMessage, "a channel whose device is being waited for");
-  devices_.Open(channel, channels[channel].path);
+  devices_.Open(channel, channels[channel]);
   return {};
 }
 
