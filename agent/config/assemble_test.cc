@@ -71,10 +71,22 @@ TEST(AssembleTest, ASocketOfTheServiceManagerIsTheChannel) {
   EXPECT_EQ(config.channels[0].path, "64");
 }
 
-TEST(AssembleTest, RefusesABadChannelOnTheCommandLine) {
+TEST(AssembleTest, CarriesALineTheHookAndWhatGuestInfoSays) {
   Assembly parts = Parts();
   parts.command_line.method = "isa-serial";
-  EXPECT_THAT(Assemble(parts).error(), Contains(HasSubstr("isa-serial is not supported")));
+  parts.command_line.fsfreeze_hook = "/etc/qemu/fsfreeze-hook";
+  parts.settings.guest_info_version = "8.2.0";
+  const Config config = MustAssemble(parts);
+  EXPECT_EQ(config.channels[0].transport, Transport::kIsaSerial);
+  EXPECT_EQ(config.channels[0].path, kDefaultTerminal);
+  EXPECT_EQ(config.fsfreeze_hook, "/etc/qemu/fsfreeze-hook");
+  EXPECT_EQ(config.guest_info_version, "8.2.0");
+}
+
+TEST(AssembleTest, RefusesABadChannelOnTheCommandLine) {
+  Assembly parts = Parts();
+  parts.command_line.method = "smoke";
+  EXPECT_THAT(Assemble(parts).error(), Contains(HasSubstr("smoke is none that is known")));
   parts.command_line.method = "unix-listen";
   EXPECT_THAT(Assemble(parts).error(), ElementsAre("--method unix-listen needs --path"));
   parts.command_line.method = "vsock-listen";

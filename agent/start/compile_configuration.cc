@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <ranges>
 #include <utility>
 
 #include "agent/config/blob.h"
@@ -149,8 +150,9 @@ std::vector<std::string> CompileArguments(const Options& options, const Layout& 
   }
   add("--log-file", options.log_file.value_or(""));
   add("--fsfreeze-hook", options.fsfreeze_hook.value_or(""));
-  for (const std::string& command : options.blocked_commands) add("--block-rpcs", command);
-  for (const std::string& command : options.allowed_commands) add("--allow-rpcs", command);
+  // In the order in which a list was written.
+  for (const std::string& command : std::views::reverse(options.blocked_commands)) add("--block-rpcs", command);
+  for (const std::string& command : std::views::reverse(options.allowed_commands)) add("--allow-rpcs", command);
   if (options.is_verbose) arguments.emplace_back("--verbose");
   if (options.is_unprivileged) arguments.push_back("--unprivileged=" + options.home);
   if (activated_count > 0) add("--activated-fd", std::to_string(wire::kFirstListenerFd));
