@@ -42,7 +42,6 @@ Result<PidFile> BecomeDaemon(const std::string& pid_file) {
   if (child < 0) return FailErrno("fork");
   if (child > 0) ::_exit(EXIT_SUCCESS);
   PidFile file = REEVE_TRY(PidFile::Create(pid_file));
-  ::umask(kDaemonUmask);
   REEVE_TRY(LeaveTerminal());
   return file;
 }

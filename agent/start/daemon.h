@@ -11,7 +11,7 @@
 
 namespace reeve::start {
 
-inline constexpr mode_t kDaemonUmask = 077;
+inline constexpr mode_t kDaemonUmask = 077;  // set before its sockets are made
 
 // A daemon's pid file: locked (fcntl(2)) as long as this lives, and removed with it.
 class PidFile {
@@ -29,7 +29,7 @@ class PidFile {
   UniqueFd file_;
 };
 
-// Returns in a new process, the leader of a session of its own, at "/", under umask 077, its standard streams on /dev/null. The
+// Returns in a new process, the leader of a session of its own, at "/", its standard streams on /dev/null. The
 // old process has exited with 0 by then, whatever comes after; the failures of the new one still go to the old standard error.
 // REQUIRES: one thread, and no child yet.
 Result<PidFile> BecomeDaemon(const std::string& pid_file);

@@ -135,6 +135,7 @@ Result<int> Serve(const Options& options, const Layout& layout, sandbox::Initial
                   int activated_count) {
   const UniqueFd lock = REEVE_TRY(TakeRunDirectory(options.run_directory));
   Compiled compiled = REEVE_TRY(CompileConfiguration(options, layout, activated_count));
+  if (options.is_daemon) ::umask(kDaemonUmask);
   std::vector<UniqueFd> listeners = REEVE_TRY(MakeListeners(compiled.config.channels, activated_count));
   std::optional<PidFile> pid_file;
   if (options.is_daemon) {

@@ -3,11 +3,13 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 
 #include "agent/warden/confined_process.h"
 #include "agent/warden/trusted_file.h"
+#include "base/log.h"
 #include "base/sys.h"
 
 namespace reeve::start {
@@ -27,6 +29,13 @@ Result<UniqueFd> OpenLock(int directory_fd) {
   return lock;
 }
 
+// qemu-ga's mark, of an earlier one that ended while file systems were frozen: it means nothing to us but that.
+void WarnOfFreeze(int directory_fd, const std::string& path) {
+  constexpr char kMark[] = "qga.state.isfrozen";
+  if (::faccessat(directory_fd, kMark, F_OK, AT_SYMLINK_NOFOLLOW) != 0) return;
+  LogWarning(path + "/" + kMark + " says that qemu-ga left file systems frozen; they are not thawed by this start");
+}
+
 }  // namespace
 
 Result<UniqueFd> TakeRunDirectory(const std::string& path) {
@@ -39,6 +48,7 @@ Result<UniqueFd> TakeRunDirectory(const std::string& path) {
     if (errno == EWOULDBLOCK) return Fail(Code::kUnavailable, "another reeved runs in " + path);
     return FailErrno("lock " + path + "/lock");
   }
+  WarnOfFreeze(directory.get(), path);
   REEVE_TRY(MakeDirectory(path + "/state", 0700));
   REEVE_TRY(MakeDirectory(warden::EmptyDirectoryIn(path), 0555));
   return lock;
