@@ -16,7 +16,7 @@ import tty
 
 import pytest
 
-from running_reeve import ENVIRONMENT, FIRST_UID, lives
+from running_reeve import ENVIRONMENT, FIRST_UID, lives, wait_until
 
 LIMIT_S = 30
 PORT = "/dev/virtio-ports/org.qemu.guest_agent.0"
@@ -145,7 +145,7 @@ def test_script_of_the_old_kind_finds_its_daemon_by_the_pid_file(start, port):
         while [ ! -e /run/reeve/go ]; do kill -0 $pid || exit 2; sleep 0.1; [ "$((i += 1))" -lt 100 ] || break; done
         kill $pid; while kill -0 $pid 2>/dev/null; do sleep 0.1; done; [ ! -e /var/run/qemu-ga.pid ]"""])
     assert port.call("guest-ping") == {"return": {}}
-    pid = int(start.log().split()[-1])
+    pid = int(wait_until(start.log, LIMIT_S, "the pid").split()[-1])
     assert lives(pid)
     pathlib.Path(f"/proc/{pid}/root/run/reeve/go").write_text("")
     assert process.wait(timeout=LIMIT_S) == 0, start.log()
