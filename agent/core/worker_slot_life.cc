@@ -172,6 +172,11 @@ void WorkerSlot::NoteCrash(const std::string& text) {
     if (pending.phase != Phase::kWaiting && pending.print) held.push_back(*pending.print);
   }
   crashing_.NoteCrash(held, now);
+  for (const auto& [id, pending] : calls_) {
+    if (pending.phase != Phase::kWaiting && pending.print && crashing_.IsRefused(*pending.print, now))
+      LogWarning(pending.call.command->spec->name + " with the same arguments is refused from now on: " + WorkerName() +
+                 " ended again while it served that");
+  }
   const bool was_quarantined = crashes_.is_quarantined();
   crashes_.Note(now, text);
   if (crashes_.is_quarantined() && !was_quarantined)

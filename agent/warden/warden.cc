@@ -371,7 +371,7 @@ void Warden::FailWorker(uint32_t id, const std::string& why) {
 
 void Warden::TellEnd(Worker& worker, int wait_status, const std::string& why) {
   if (std::exchange(worker.is_end_told, true)) return;
-  const bool is_expected = is_stopping_ || why == kStoppedByCore;
+  const bool is_expected = is_stopping_ || worker.why_ended == kStoppedByCore;
   Log(is_expected ? Severity::kInfo : Severity::kWarning, Named((worker.name + " has ended").c_str(), why));
   if (!core_.peer) return;
   const std::string text = why.substr(0, wire::kMaxTextBytes);

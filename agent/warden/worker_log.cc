@@ -7,17 +7,23 @@
 
 namespace reeve::warden {
 
-void LineLimiter::Feed(std::string_view bytes, RunningTime now, const std::function<void(const std::string&)>& take) {
+uint64_t LineLimiter::Feed(std::string_view bytes, RunningTime now,
+                           const std::function<void(const std::string&)>& take) {
+  uint64_t held_back = 0;
   for (const char byte : bytes) {
     if (byte != '\n') line_ += byte;
     if (byte != '\n' && line_.size() < kMaxLineBytes) continue;
     const std::string line = std::exchange(line_, {});
     if (line.empty()) continue;
-    if (!limiter_.Admit(now)) continue;
+    if (!limiter_.Admit(now)) {
+      ++held_back;
+      continue;
+    }
     if (const uint64_t dropped = limiter_.TakeDropped(); dropped > 0)
       take(std::to_string(dropped) + " lines were held back");
     take(line);
   }
+  return held_back;
 }
 
 WorkerLog::WorkerLog(EventLoop& loop, UniqueFd pipe, std::string name)
@@ -25,6 +31,7 @@ WorkerLog::WorkerLog(EventLoop& loop, UniqueFd pipe, std::string name)
 
 WorkerLog::~WorkerLog() {
   Read();  // its last words
+  loop_.Cancel(pause_timer_);
   if (pipe_) loop_.Forget(pipe_.get());
 }
 
@@ -35,7 +42,7 @@ Status WorkerLog::Start() {
 
 void WorkerLog::Read() {
   if (!pipe_) return;
-  uint8_t piece[16384];
+  uint8_t piece[kPieceBytes];
   const Result<size_t> count = sys::Read(pipe_.get(), piece);
   if (!count && count.error().code() == Code::kUnavailable) return;
   if (!count || *count == 0) {
@@ -43,8 +50,17 @@ void WorkerLog::Read() {
     pipe_.Reset();
     return;
   }
-  limiter_.Feed(AsText(Bytes(piece).first(*count)), loop_.Now(),
-                [this](const std::string& line) { LogWarning(name_ + ": " + line); });
+  const uint64_t held_back = limiter_.Feed(AsText(Bytes(piece).first(*count)), loop_.Now(),
+                                           [this](const std::string& line) { LogWarning(name_ + ": " + line); });
+  if (held_back > 0) Pause();
+}
+
+void WorkerLog::Pause() {
+  if (pause_timer_ != 0 || !loop_.Change(pipe_.get(), 0)) return;
+  pause_timer_ = loop_.After(kPause, [this] {
+    pause_timer_ = 0;
+    if (pipe_) static_cast<void>(loop_.Change(pipe_.get(), EPOLLIN));
+  });
 }
 
 }  // namespace reeve::warden

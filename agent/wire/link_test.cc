@@ -139,6 +139,21 @@ TEST_F(LinkTest, PingIsAnsweredBeforeTheRequestThatFollows) {
   EXPECT_EQ(core_.pongs.size(), 2u);
 }
 
+#ifndef REEVE_SANITIZED  // whose heap is not the C library's
+TEST_F(LinkTest, PongTellsHowLargeTheHeapIs) {
+  constexpr size_t kGrowth = 32u << 20;
+  Start();
+  Run();
+  core_link_->Ping();
+  Run();
+  const std::vector<char> large(kGrowth);
+  core_link_->Ping();
+  Run();
+  ASSERT_EQ(core_.pongs.size(), 2u);
+  EXPECT_GE(core_.pongs[1], core_.pongs[0] + kGrowth);
+}
+#endif
+
 TEST_F(LinkTest, DropsAWorkerThatAnswersNoPing) {
   StartCore();
   GreetAsWorker();
