@@ -106,14 +106,16 @@ class Painter : public reeve::plugin::Plugin {
  public:
   static constexpr uint32_t kMaxConcurrency = 3;
   using Plugin::Plugin;
-  void Nothing(const Request&, const TestingNothing&, Reply& reply) { reply.Return("\"nothing\""); }
+  void Nothing(const Request& request, Reply& reply) { reply.Return(request.arguments.Has("x") ? "1" : "\"nothing\""); }
   void DoPaint(const Request& request, const Paint& paint, Reply& reply) {
     last = CancellationOf(request);
     reply.ReturnValue(paint.colour);
   }
   static inline reeve::plugin::Cancellation last;
 };
-using Table = reeve::plugin::ManifestTable<Painter, Manifest, &Painter::Nothing, &Painter::DoPaint>;
+using Table =
+    reeve::plugin::ManifestTable<Painter, Manifest, reeve::plugin::kUntyped<TestingNothing, &Painter::Nothing>,
+                                 &Painter::DoPaint>;
 using Entry = reeve::plugin::Entry<Painter, Table>;
 
 struct FakeSink : reeve_sink {

@@ -1,19 +1,10 @@
+#include "exec_commands.hpp"
 #include "plugins/exec/exec_plugin.h"
 
-namespace {
-
 using reeve::exec::ExecPlugin;
+using reeve::plugin::kUntyped;
 
-const reeve::plugin::Command<ExecPlugin> kCommands[] = {
-    {"guest-exec-status", &ExecPlugin::ExecStatus},
-    {"guest-exec", &ExecPlugin::Exec},
-    {"exec-run", &ExecPlugin::ExecRun},
-    {"exec-kill", &ExecPlugin::ExecKill},
-};
-
-}  // namespace
-
-REEVE_PLUGIN_BY_HAND(ExecPlugin,
-                     (reeve::plugin::Identity{"org.reeve.exec", "0.1.0", "Reeve", "Apache-2.0",
-                                              ExecPlugin::kMaxConcurrency}),
-                     kCommands)
+REEVE_PLUGIN(ExecPlugin, exec_manifest::Manifest, kUntyped<exec_manifest::GuestExecStatus, &ExecPlugin::ExecStatus>,
+             kUntyped<exec_manifest::GuestExec, &ExecPlugin::Exec>,
+             kUntyped<exec_manifest::ExecRun, &ExecPlugin::ExecRun>,
+             kUntyped<exec_manifest::ExecKill, &ExecPlugin::ExecKill>)

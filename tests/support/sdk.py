@@ -21,7 +21,6 @@ class Sdk:
         self.template = self.prefix / "share/reeve/template"
         self.schema = self.prefix / "share/reeve/plugin-manifest.schema.json"
         self.include = self.prefix / "include"
-        self.guide = self.prefix / "share/doc/reeve-dev/GUIDE.md"
 
     def environment(self, compiler="gcc"):
         return {"PATH": f"{self.prefix}/bin:/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/nonexistent",

@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import subprocess
+import sys
 
 import pytest
 
@@ -17,6 +18,9 @@ import guest as guests
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("REEVE_BUILD_DIR", ROOT / "build/release"))
 AGENT = os.environ.get("AGENT", "reeve")
+
+sys.path.insert(0, str(ROOT / "tests/support"))
+import sdk as sdks  # noqa: E402
 
 
 def pytest_configure(config):
@@ -67,6 +71,16 @@ def make_next_version(package, folder):
     return path
 
 
+def build_vendors_plugins(folder):
+    """{name: path} of the examples, as the package reeve-dev and nothing else of the tree makes them."""
+    sdk = sdks.Sdk(BUILD, folder)
+    made = {}
+    for name in ("hello", "motd"):
+        built = sdk.build(sdks.copy_of(ROOT / f"examples/{name}-plugin", folder))
+        made.update({file: built / file for file in (f"{name}.so", f"{name}.plugin.yaml")})
+    return made
+
+
 def make_payload(folder):
     probe = folder / "reeve-probe"
     subprocess.run(["cc", "-O2", "-static", "-o", probe, guests.HERE / "guest/reeve_probe.c"], check=True)
@@ -76,6 +90,7 @@ def make_payload(folder):
     if AGENT == "reeve":
         package = find_package()
         payload.update({"reeve.deb": package, "reeve-next.deb": make_next_version(package, folder)})
+        payload.update(build_vendors_plugins(folder))
     return payload
 
 

@@ -209,6 +209,26 @@ struct Handler<kMethod> {
   using Arguments = T;
 };
 
+// The same for a member function that reads the request's own `arguments`, without a struct: kUntyped<Command, &P::Method>.
+template <typename T>
+struct Untyped {};
+template <typename T, typename P, void (P::*kMethod)(const Request&, Reply&)>
+void RunUntyped(P& plugin, const Request& request, Untyped<T> /*command*/, Reply& reply) {
+  (plugin.*kMethod)(request, reply);
+}
+template <typename T, typename P, void (*kFunction)(P&, const Request&, Untyped<T>, Reply&)>
+struct Handler<kFunction> {
+  using Arguments = T;
+};
+template <typename Method>
+struct ClassOf;
+template <typename P>
+struct ClassOf<void (P::*)(const Request&, Reply&)> {
+  using Type = P;
+};
+template <typename T, auto kMethod>
+inline constexpr auto kUntyped = &RunUntyped<T, typename ClassOf<decltype(kMethod)>::Type, kMethod>;
+
 template <typename P, typename = void>
 struct ConcurrencyOf {
   static constexpr uint32_t kValue = 1;
@@ -252,13 +272,18 @@ class ManifestTable {
   }
   template <auto kMethod>
   static void RunWith(P& plugin, const Request& request, Reply& reply) {
-    typename Handler<kMethod>::Arguments arguments{};
-    TypedReader reader;
-    if (reader.ReadStruct(JsonValue(request.arguments.raw()), arguments)) {
-      return (plugin.*kMethod)(request, arguments, reply);
+    using Struct = typename Handler<kMethod>::Arguments;
+    if constexpr (!std::is_member_function_pointer_v<decltype(kMethod)>) {
+      kMethod(plugin, request, Untyped<Struct>(), reply);
+    } else {
+      Struct arguments{};
+      TypedReader reader;
+      if (reader.ReadStruct(JsonValue(request.arguments.raw()), arguments)) {
+        return (plugin.*kMethod)(request, arguments, reply);
+      }
+      reply.Fail(REEVE_ERROR_ARGUMENT,
+                 "argument '" + std::string(reader.bad_member()) + "' is not as the manifest declares it");
     }
-    reply.Fail(REEVE_ERROR_ARGUMENT,
-               "argument '" + std::string(reader.bad_member()) + "' is not as the manifest declares it");
   }
 };
 
