@@ -5,7 +5,7 @@
 namespace reeve::start {
 namespace {
 
-constexpr std::string_view kBlanks = " \t\r\f";
+constexpr std::string_view kBlanks = " \t\r";
 // Of a line that is wrong, as much is repeated.
 constexpr size_t kMaxQuotedBytes = 80;
 
