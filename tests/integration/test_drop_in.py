@@ -142,7 +142,7 @@ def test_hangup_is_said_in_the_log(reeve):
     assert reeve.answers()
 
 
-@pytest.mark.parametrize("words", [["-c", "/nonexistent/conf"], ["-m", "unix-listen", "-p", "/nonexistent/socket"],
+@pytest.mark.parametrize("words", [["-c", "/nonexistent/conf"], ["-l", "/nonexistent/log"], ["-m", "unix-listen", "-p", "/nonexistent/socket"],
                                    ["-m", "vsock-listen", "-p", "nonsense"]], ids=" ".join)
 def test_failed_start_ends_with_1(reeve, words):
     reeve.start(channel=words, waits=False)
