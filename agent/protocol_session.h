@@ -24,6 +24,9 @@ class ProtocolSession {
     // Answer it by exactly one Answer(token, ...), from within this call or later. Must not call the session
     // otherwise. Tokens are unique within a session and grow.
     virtual void Execute(uint64_t token, Request request, RunningTime arrived) = 0;
+    // Nobody will read the answer of that request, which is being carried out: what makes sense only for who waits may
+    // end now. It is to be answered as ever, but not from within this call.
+    virtual void Abandon(uint64_t /*token*/) {}
   };
 
   virtual ~ProtocolSession() = default;

@@ -24,6 +24,7 @@ struct Request {
   std::string command;            // QMP's `execute`
   json::Value arguments;          // always an object; empty when the peer sent none
   std::optional<json::Value> id;  // echoed as it was parsed
+  uint64_t token = 0;             // its connection's number of it, once it is carried out
 };
 
 // QMP's error classes that qemu-ga uses.

@@ -47,6 +47,9 @@ enum CommandFlag : uint32_t {
   kAsksWarden = 1u << 4,      // asks-warden: announced to the warden before it goes to the worker
   kSecretInput = 1u << 5,     // secret-input: arguments never reach a log
   kNeverDeniable = 1u << 6,   // never-deniable: policy cannot refuse it (sync, ping, thaw)
+  // program-ends-with-request: cancelled when nobody waits for its answer any more; a program that runs yet when it is
+  // answered is killed
+  kProgramEndsWithRequest = 1u << 7,
 };
 
 // Which question policy is asked about the arguments, beside whether the command may be issued at all.

@@ -9,7 +9,7 @@ namespace {
 // struct sock_filter, and the kernel's BPF_MAXINSNS.
 constexpr size_t kInstructionBytes = 8;
 constexpr size_t kMaxInstructions = 4096;
-constexpr uint32_t kAllFlags = (kNeverDeniable << 1) - 1;
+constexpr uint32_t kAllFlags = (kProgramEndsWithRequest << 1) - 1;
 
 std::unexpected<Error> Bad(const std::string& what) {
   return Fail(Code::kBadMessage, "configuration: " + what);

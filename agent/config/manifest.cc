@@ -125,6 +125,8 @@ CommandSpec ReadCommand(SchemaReader& reader, const YamlNode& key, const YamlNod
   command.arguments = types.ReadObject(arguments != nullptr ? *arguments : kNoMembers, "", "arguments of " + what);
   if (const YamlNode* deadline = reader.Require(node, "deadline", what)) ReadDeadline(reader, *deadline, command);
   if (const YamlNode* flags = SchemaReader::Find(node, "flags")) ReadFlags(reader, *flags, manifest, command);
+  if (command.Has(kProgramEndsWithRequest) && !command.Has(kAsksWarden))
+    reader.Error(key, "program-ends-with-request needs the flag asks-warden");
   if (const YamlNode* check = SchemaReader::Find(node, "check")) {
     const auto word = reader.Word(*check, "check", {"program", "file"});
     if (word) command.check = *word == 0 ? ArgumentCheck::kProgram : ArgumentCheck::kFile;

@@ -106,7 +106,9 @@ TEST(ManifestTest, EachMistakeIsToldWithItsPlace) {
       {head + "commands: {__com.example_a: {deadline: 5s, flags: [frozen]}}\n",
        "5:52: a flag must be one of changes-state, while-frozen, idempotent, no-success-reply, asks-warden, "
        "secret-input, "
-       "never-deniable, not 'frozen'"},
+       "never-deniable, program-ends-with-request, not 'frozen'"},
+      {head + "commands: {__com.example_a: {deadline: 5s, flags: [program-ends-with-request]}}\n",
+       "5:12: program-ends-with-request needs the flag asks-warden"},
       {head + "commands: {__com.example_a: {deadline: 5s, flags: [never-deniable]}}\n",
        "5:52: never-deniable is for Reeve's own commands only"},
       {head + "commands: {__com.example_a: {deadline: 5s, flags: [idempotent, idempotent]}}\n",

@@ -32,8 +32,9 @@ const std::vector<std::string>& InheritKeys() {
 }
 
 const std::vector<std::string>& FlagWords() {
-  static const std::vector<std::string> words = {"changes-state", "while-frozen", "idempotent",    "no-success-reply",
-                                                 "asks-warden",   "secret-input", "never-deniable"};
+  static const std::vector<std::string> words = {
+      "changes-state", "while-frozen", "idempotent",     "no-success-reply",
+      "asks-warden",   "secret-input", "never-deniable", "program-ends-with-request"};
   return words;
 }
 

@@ -202,6 +202,7 @@ void Client::NoteDone() {
 // ---- requests ----
 
 void Client::Execute(uint64_t token, Request request, RunningTime arrived) {
+  request.token = token;
   parts_.requests.Dispatch(asker_, std::move(request), arrived,
                            [this, token](Reply reply) { return OnAnswer(token, std::move(reply)); });
 }

@@ -56,6 +56,7 @@ class Client final : public ProtocolSession::Executor {
 
   // From the session.
   void Execute(uint64_t token, Request request, RunningTime arrived) override;
+  void Abandon(uint64_t token) override { parts_.requests.Abandon(asker_, token); }
 
  private:
   bool is_serial() const { return connection_->is_serial(); }

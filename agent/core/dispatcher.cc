@@ -72,6 +72,7 @@ void Dispatcher::Carry(Asker& asker, const Command& command, Request request, Ar
   }
   WorkerCall call;
   call.command = &command;
+  call.origin = {&asker, request.token};
   call.channel = asker.channel_index;
   call.peer_kind = static_cast<uint32_t>(asker.peer.kind);
   call.peer_number = asker.peer_number();

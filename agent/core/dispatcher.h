@@ -29,6 +29,7 @@ class Dispatcher final : public RequestHandler {
   explicit Dispatcher(const Parts& parts) : parts_(parts) {}
 
   void Dispatch(Asker& asker, Request request, RunningTime arrived, OnReply on_reply) override;
+  void Abandon(const Asker& asker, uint64_t token) override { parts_.workers.Abandon({&asker, token}); }
 
  private:
   void Refuse(Asker& asker, const Command& command, const policy::Decision* decision, std::string_view object);

@@ -14,7 +14,9 @@ using testing::Not;
 class FakeWorkers final : public WorkerCalls {
  public:
   void Call(WorkerCall call) override { calls.push_back(std::move(call)); }
+  void Abandon(const CallOrigin& origin) override { abandoned.push_back(origin); }
   std::vector<WorkerCall> calls;
+  std::vector<CallOrigin> abandoned;
 };
 
 class MemorySink final : public AuditSink {
@@ -31,6 +33,7 @@ class DispatcherTest : public testing::Test {
     Request request;
     request.command = command;
     request.arguments = json::Value(std::move(arguments));
+    request.token = ++last_token_;
     dispatcher_->Dispatch(*asker_, std::move(request), clock_.Now(), [this](Reply reply) {
       replies_.push_back(std::move(reply));
       return true;
@@ -55,6 +58,7 @@ class DispatcherTest : public testing::Test {
   }
   static json::Value Text(const std::string& text) { return json::Value(text); }
 
+  uint64_t last_token_ = 0;
   FakeClock clock_;
   config::Config config_ = testing_config::Open();
   FakeWorkers workers_;
@@ -107,6 +111,15 @@ TEST_F(DispatcherTest, WorkerGetsCanonicalArgumentsAndTheRuleThatAllowed) {
   EXPECT_EQ(workers_.calls[0].rule, 0u);
   EXPECT_EQ(workers_.calls[0].peer_number, 1000u);
   EXPECT_EQ(workers_.calls[0].command->command_index, 0u);
+}
+
+TEST_F(DispatcherTest, AbandonsTheCallOfThatRequest) {
+  Send("guest-get-osinfo");
+  Send("guest-get-osinfo");
+  dispatcher_->Abandon(*asker_, last_token_);
+  ASSERT_EQ(workers_.abandoned.size(), 1u);
+  EXPECT_TRUE(workers_.abandoned[0] == workers_.calls[1].origin);
+  EXPECT_FALSE(workers_.abandoned[0] == workers_.calls[0].origin);
 }
 
 TEST_F(DispatcherTest, RefusedCommandNamesRuleFileAndLineInQemuGasClass) {
@@ -180,6 +193,7 @@ TEST_F(DispatcherTest, InfoEntriesHaveExactlyThreeMembers) {
             "{\"enabled\": true, \"name\": \"guest-fsfreeze-thaw\", \"success-response\": true}, "
             "{\"enabled\": true, \"name\": \"guest-fsfreeze-status\", \"success-response\": true}, "
             "{\"enabled\": true, \"name\": \"guest-fsfreeze-freeze\", \"success-response\": true}, "
+            "{\"enabled\": true, \"name\": \"exec-run\", \"success-response\": true}, "
             "{\"enabled\": true, \"name\": \"guest-set-user-password\", \"success-response\": true}, "
             "{\"enabled\": true, \"name\": \"guest-shutdown\", \"success-response\": false}, "
             "{\"enabled\": false, \"name\": \"guest-get-osinfo\", \"success-response\": true}, "

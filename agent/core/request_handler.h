@@ -14,6 +14,8 @@ class RequestHandler {
   // Answers by exactly one call of `on_reply`, from within this or later. `asker` must live until then. Deadlines count
   // from `arrived`.
   virtual void Dispatch(Asker& asker, Request request, RunningTime arrived, OnReply on_reply) = 0;
+  // Nobody waits any more for that request (Request::token), which is not answered. Answers nothing from within this.
+  virtual void Abandon(const Asker& /*asker*/, uint64_t /*token*/) {}
 };
 
 }  // namespace reeve::core

@@ -66,9 +66,11 @@ inline config::Config Open() {
   exec.check = ArgumentCheck::kProgram;
   CommandSpec open = Spec("guest-file-open", 6, kChangesState | kAsksWarden, 5000);
   open.check = ArgumentCheck::kFile;
+  CommandSpec run = Spec("exec-run", 5, kChangesState | kAsksWarden | kProgramEndsWithRequest, 60'000);
+  run.check = ArgumentCheck::kProgram;
   config.plugins.push_back(Plugin("exec", {exec, open, Spec("guest-get-osinfo", 0, kIdempotent, 5000),
                                            Spec("guest-shutdown", 0, kChangesState | kNoSuccessReply),
-                                           Spec("guest-set-user-password", 2, kChangesState | kSecretInput)}));
+                                           Spec("guest-set-user-password", 2, kChangesState | kSecretInput), run}));
   config.plugins.push_back(Plugin(
       "fsfreeze", {Spec("guest-fsfreeze-freeze", 0, kChangesState), Spec("guest-fsfreeze-status", 0, kWhileFrozen),
                    Spec("guest-fsfreeze-thaw", 0, kWhileFrozen | kNeverDeniable)}));

@@ -16,6 +16,12 @@ void WorkerPool::Call(WorkerCall call) {
   slot->Call(++last_id_, std::move(call));
 }
 
+void WorkerPool::Abandon(const CallOrigin& origin) {
+  for (const auto& slot : slots_) {
+    if (slot != nullptr) slot->Abandon(origin);
+  }
+}
+
 void WorkerPool::OnWorkerStarted(const wire::WorkerStarted& started, std::vector<UniqueFd> fds) {
   WorkerSlot* slot = Slot(started.plugin);
   if (slot == nullptr || fds.size() != 3) return;

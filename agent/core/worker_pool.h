@@ -15,6 +15,7 @@ class WorkerPool final : public WorkerCalls {
   // All are lent for the life of this.
   WorkerPool(EventLoop& loop, WorkerRequests& warden, FreezeState& freeze, const config::Config& config);
   void Call(WorkerCall call) override;
+  void Abandon(const CallOrigin& origin) override;
 
   // From the warden. A number that is none of ours is ignored: the warden is trusted, and a worker may end meanwhile.
   void OnWorkerStarted(const wire::WorkerStarted& started, std::vector<UniqueFd> fds);

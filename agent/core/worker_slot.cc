@@ -20,6 +20,10 @@ constexpr size_t kMaxRetriedArguments = 64 * 1024;
 constexpr size_t kLargeReplyBytes = 1024 * 1024;
 constexpr size_t kReplyGrowthBytes = 8 * 1024 * 1024;
 
+bool WaitsForProgram(const WorkerCall& call) {
+  return call.command->spec->Has(config::kProgramEndsWithRequest);
+}
+
 std::string DeadlineText(const WorkerCall& call) {
   return "its deadline of " + std::to_string(call.command->deadline_ms) + " ms";
 }
@@ -76,15 +80,25 @@ void WorkerSlot::TakePrint(Pending& pending) {
 }
 
 void WorkerSlot::Pump() {
-  while (state_ == State::kServing && link_ != nullptr && !waiting_.empty() &&
-         link_->in_flight() < wire::kMaxInFlight) {
-    if (!SendNext()) return;
+  while (state_ == State::kServing && link_ != nullptr && link_->in_flight() < wire::kMaxInFlight) {
+    const auto next = NextWaiting();
+    if (next == waiting_.end() || !SendNext(next)) return;
   }
 }
 
+// The first; when enough of them wait for programs, the first that does not.
+std::deque<uint64_t>::iterator WorkerSlot::NextWaiting() {
+  if (waiting_.empty() || !WaitsForProgram(calls_.at(waiting_.front()).call)) return waiting_.begin();
+  const auto is_under_way = [](const auto& entry) {
+    return entry.second.phase != Phase::kWaiting && WaitsForProgram(entry.second.call);
+  };
+  if (static_cast<size_t>(std::ranges::count_if(calls_, is_under_way)) < kMaxProgramCalls) return waiting_.begin();
+  return std::ranges::find_if(waiting_, [this](uint64_t id) { return !WaitsForProgram(calls_.at(id).call); });
+}
+
 // False: not now.
-bool WorkerSlot::SendNext() {
-  const uint64_t id = waiting_.front();
+bool WorkerSlot::SendNext(std::deque<uint64_t>::iterator next) {
+  const uint64_t id = *next;
   const auto found = calls_.find(id);
   if (alone_ != 0 || (found->second.was_retried && link_->in_flight() > 0)) return false;
   Status sent = AnnounceCall(id, found->second);
@@ -92,7 +106,7 @@ bool WorkerSlot::SendNext() {
   const bool is_for_later =
       !sent && (sent.error().code() == Code::kUnavailable || sent.error().code() == Code::kClosed);
   if (is_for_later) return false;
-  waiting_.pop_front();
+  waiting_.erase(next);
   if (!sent) Fail(id, sent.error().message());
   return true;
 }
@@ -153,6 +167,16 @@ void WorkerSlot::FailWaiting(const std::string& description) {
 }
 
 // ---- deadlines ----
+
+void WorkerSlot::Abandon(const CallOrigin& origin) {
+  const auto found =
+      std::ranges::find_if(calls_, [&](const auto& entry) { return entry.second.call.origin == origin; });
+  if (found == calls_.end()) return;
+  auto& [id, pending] = *found;
+  if (!WaitsForProgram(pending.call) || pending.phase == Phase::kCancelled) return;
+  deadlines_.Remove(pending.due_at, id);
+  SetDue(id, pending, context_.loop.Now());
+}
 
 void WorkerSlot::SetDue(uint64_t id, Pending& pending, RunningTime at) {
   pending.due_at = at;

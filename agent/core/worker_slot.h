@@ -27,6 +27,9 @@ namespace reeve::core {
 // Requests that wait for one worker while it starts or has its hands full. Each connection has one request out at a
 // time, so more than this is a flood of connections.
 inline constexpr size_t kMaxWaitingForWorker = 256;
+// So many of the calls that a worker has in its hands may be of commands that wait for a program: those last, and the
+// others must get through.
+inline constexpr size_t kMaxProgramCalls = wire::kMaxInFlight - 8;
 // From the cancellation at the deadline to the worker's end.
 inline constexpr std::chrono::milliseconds kCancelGrace{500};
 // A worker that closed its socket has so long to end by itself, and the warden to say how it did.
@@ -59,6 +62,8 @@ class WorkerSlot final : public wire::WorkerLink::Events {
 
   // `id` is never used again.
   void Call(uint64_t id, WorkerCall call);
+  // As WorkerCalls::Abandon.
+  void Abandon(const CallOrigin& origin);
   // The warden has room again for announcements.
   void Pump();
 
@@ -115,7 +120,8 @@ class WorkerSlot final : public wire::WorkerLink::Events {
   void StopWorker(Stop stop);
   void NoteEnd(const wire::WorkerEnded& ended, const std::string& text);
   void NoteCrash(const std::string& text);
-  bool SendNext();
+  std::deque<uint64_t>::iterator NextWaiting();
+  bool SendNext(std::deque<uint64_t>::iterator next);
   Status AnnounceCall(uint64_t id, Pending& pending);
   Status SendCall(uint64_t id, Pending& pending);
   uint32_t RemainingMs(const Pending& pending) const;

@@ -69,6 +69,7 @@ class WorkerPoolTest : public testing::Test {
   void Call(const std::string& command, bool is_waited_for = true, const std::string& arguments = "{}") {
     WorkerCall call;
     call.command = table_.Find(command);
+    call.origin.token = ++last_token_;
     call.channel = 3;
     call.rule = 5;
     call.arguments.Append(arguments);
@@ -126,6 +127,7 @@ class WorkerPoolTest : public testing::Test {
     Turn();
   }
 
+  uint64_t last_token_ = 0;
   FakeClock clock_;
   Result<EventLoop> loop_ = EventLoop::Create(clock_);
   config::Config config_ = testing_config::Open();
@@ -280,6 +282,44 @@ TEST_F(WorkerPoolTest, RequestWhoseDeadlinePassedWhileItWaitedIsNeverStarted) {
                                     "waited for worker exec"));
   const auto worker = StartWorker(1);
   EXPECT_TRUE(worker->heads.empty());
+}
+
+TEST_F(WorkerPoolTest, AbandonedCallWhoseProgramEndsWithItIsCancelledAtOnce) {
+  Call("guest-exec");
+  Call("exec-run");
+  const auto worker = StartWorker(1);
+  for (uint64_t token : {1, 2, 2, 77}) pool_.Abandon({nullptr, token});
+  Turn();
+  EXPECT_THAT(worker->cancelled, ElementsAre(worker->heads[1].id)) << "guest-exec is carried out";
+  worker->link->Finish(worker->heads[1].id, -1, "its program was killed");
+  Turn();
+  EXPECT_THAT(replies_, ElementsAre("error: its program was killed"));
+  Turn(milliseconds(600));
+  EXPECT_TRUE(warden_.stops.empty());
+}
+
+TEST_F(WorkerPoolTest, AbandonedCallThatWasNotStartedNeverIs) {
+  Call("exec-run");
+  pool_.Abandon({nullptr, last_token_});
+  EXPECT_TRUE(replies_.empty()) << "from within that call";
+  Turn();
+  EXPECT_EQ(replies_.size(), 1u);
+  const auto worker = StartWorker(1);
+  EXPECT_TRUE(worker->heads.empty());
+}
+
+TEST_F(WorkerPoolTest, CallsThatWaitForProgramsLeaveRoomForOthers) {
+  for (size_t i = 0; i < kMaxProgramCalls + 3; ++i) Call("exec-run");
+  Call("guest-get-osinfo");
+  const auto worker = StartWorker(1);
+  for (int i = 0; i < 20; ++i) Turn();
+  ASSERT_EQ(worker->heads.size(), kMaxProgramCalls + 1);
+  worker->link->Finish(worker->heads.back().id, 0, "");
+  Turn();
+  EXPECT_EQ(worker->heads.size(), kMaxProgramCalls + 1) << "that was not one of them";
+  worker->link->Finish(worker->heads.front().id, 0, "");
+  Turn();
+  EXPECT_EQ(worker->heads.size(), kMaxProgramCalls + 2);
 }
 
 TEST_F(WorkerPoolTest, OthersOfAStoppedWorkerAreAnsweredWhenItHasEnded) {

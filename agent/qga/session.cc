@@ -197,7 +197,9 @@ bool Session::PumpAbandoned() {
   for (auto lane = abandoned_.begin(); lane != abandoned_.end(); ++lane) {
     if (lane->front().state == Entry::State::kRunning) continue;
     if (lane->front().state == Entry::State::kWaiting) {
-      Start(lane->front());
+      Entry& entry = lane->front();
+      Start(entry);
+      if (entry.state == Entry::State::kRunning) executor_.Abandon(entry.token);
     } else {
       lane->pop_front();
       if (lane->empty()) abandoned_.erase(lane);
@@ -240,7 +242,10 @@ void Session::Abandon(size_t count) {
     if (is_pending) lane.push_back(std::move(entry));
     live_.pop_front();
   }
-  if (!lane.empty()) abandoned_.push_back(std::move(lane));
+  if (lane.empty()) return;
+  abandoned_.push_back(std::move(lane));
+  const Entry& first = abandoned_.back().front();
+  if (first.state == Entry::State::kRunning) executor_.Abandon(first.token);
 }
 
 // --- replies leave ---

@@ -44,8 +44,8 @@ using qmp::RequestReader;
 //   answered. Replies leave in the order of the requests, one line each, and nothing else is ever sent.
 // - A guest-sync or guest-sync-delimited that had to wait `sync_timeout` overtakes: it is executed and answered, the
 //   replies of all requests before it are dropped when they come. Those requests are still executed, in their
-//   order, and what follows the sync runs beside them. 0xFF stands directly before a successful
-//   guest-sync-delimited reply.
+//   order, and what follows the sync runs beside them; the Executor is told that each is abandoned. 0xFF stands
+//   directly before a successful guest-sync-delimited reply.
 // - The same happens to all requests when the connection closes.
 class Session final : public ProtocolSession {
  public:

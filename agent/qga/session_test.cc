@@ -40,10 +40,13 @@ class FakeCore : public Session::Executor {
     }
   }
 
+  void Abandon(uint64_t token) override { abandoned.push_back(token); }
+
   Session* session = nullptr;
   RunningTime now{0};
   std::string large_command;  // is answered at once, too
   std::vector<std::string> executed;
+  std::vector<uint64_t> abandoned;
   std::map<std::string, uint64_t> tokens;
   std::map<std::string, RunningTime> arrivals;
 };
@@ -234,6 +237,30 @@ TEST_F(SessionTest, OvertakenRequestsAreStillCarriedOutInOrderWithoutReplies) {
   Answer("after", "3");
   EXPECT_EQ(Take(), "{\"return\": 3}\n");
   EXPECT_TRUE(session_.is_idle());
+}
+
+TEST_F(SessionTest, OvertakenRequestsAreToldToTheExecutorAsEachIsCarriedOut) {
+  Command("slow");
+  Command("thaw");
+  Sync(1);
+  Command("after");
+  EXPECT_THAT(core_.abandoned, IsEmpty());
+  Wait(500ms);
+  EXPECT_THAT(core_.abandoned, ElementsAre(core_.tokens.at("slow")));
+  Answer("slow");
+  EXPECT_THAT(core_.abandoned, ElementsAre(core_.tokens.at("slow"), core_.tokens.at("thaw")));
+  Answer("thaw");
+  Answer("after");
+}
+
+TEST_F(SessionTest, WhatIsAnsweredAtOnceIsNotAbandoned) {
+  Command("slow");
+  Command("guest-ping");
+  session_.Close();
+  EXPECT_THAT(core_.abandoned, ElementsAre(core_.tokens.at("slow")));
+  Answer("slow");
+  EXPECT_EQ(core_.executed.back(), "guest-ping");
+  EXPECT_EQ(core_.abandoned.size(), 1u);
 }
 
 TEST_F(SessionTest, ASecondSyncOvertakesWhatRanSinceTheFirst) {

@@ -26,6 +26,8 @@ struct PermittedProgram {
   int stderr_fd = -1;                       // -1: /dev/null. May be stdout_fd
   // Lent: what the name comes to, once links are resolved, is held against the absolute `deny:` too. null: there is none.
   const policy::Decider* decider = nullptr;
+  // For who starts it, not for the child: the request with which it ends (manifest: program-ends-with-request); 0: none.
+  uint64_t ends_with_request = 0;
 };
 
 // The environment of a program. Under `open` (inherits_environment) the host's list replaces the warden's own; else it is a

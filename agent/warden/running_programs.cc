@@ -127,6 +127,7 @@ void RunningPrograms::Start(PermittedProgram program, const WantedStreams& strea
   if (!pid) return on_started(std::unexpected(Refusal::Of(pid.error())));
   started->pid = *pid;
   programs_.emplace(number, Program{.owner = owner,
+                                    .ends_with_request = program.ends_with_request,
                                     .pid = *pid,
                                     .has_started = false,
                                     .was_timed_out = false,
@@ -207,6 +208,17 @@ Granted<void> RunningPrograms::Signal(uint32_t owner, uint64_t program, int sign
     return {};
   }
   return std::unexpected(Refusal{ESRCH, "program " + std::to_string(program) + " does not run"});
+}
+
+void RunningPrograms::EndWithRequest(uint32_t owner, uint64_t request_id) {
+  for (auto& [number, program] : programs_)
+    if (program.owner == owner && program.ends_with_request == request_id && request_id != 0)
+      SignalProgram(program, SIGKILL);
+}
+
+void RunningPrograms::EndWithWorker(uint32_t owner) {
+  for (auto& [number, program] : programs_)
+    if (program.owner == owner && program.ends_with_request != 0) SignalProgram(program, SIGKILL);
 }
 
 void RunningPrograms::SignalAll(int signal) {

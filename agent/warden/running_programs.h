@@ -64,6 +64,11 @@ class RunningPrograms {
   // To all of the program's processes: its process group, and with SIGKILL its control group. What an ended program left
   // behind can only be killed. Refused with ESRCH when there is nothing to be signalled.
   Granted<void> Signal(uint32_t owner, uint64_t program, int signal);
+  // SIGKILL to what was started to end with that request (PermittedProgram) and has not ended. What an ended one left
+  // behind goes on.
+  void EndWithRequest(uint32_t owner, uint64_t request_id);
+  // The same for all requests of that owner, which is gone.
+  void EndWithWorker(uint32_t owner);
   // To all programs; SIGKILL also to what ended ones left in their control groups.
   void SignalAll(int signal);
   // SIGKILL to what ended programs left behind. Whether some of it is still there.
@@ -73,7 +78,8 @@ class RunningPrograms {
  private:
   struct Program {
     uint32_t owner = 0;
-    pid_t pid = 0;  // of its group too; 0 once it has ended and only its control group is kept
+    uint64_t ends_with_request = 0;  // 0: with none
+    pid_t pid = 0;                   // of its group too; 0 once it has ended and only its control group is kept
     bool has_started = false;
     bool was_timed_out = false;
     UniqueFd status;  // our end

@@ -68,6 +68,16 @@ Status WorkerAsks::Announce(uint32_t plugin, uint64_t request_id, uint32_t deadl
   return announced_.Announce(request_id, what, deadline_ms, loop_.Now());
 }
 
+void WorkerAsks::Retract(uint32_t worker, uint64_t request_id) {
+  announced_.Retract(worker, request_id);
+  programs_.EndWithRequest(worker, request_id);
+}
+
+void WorkerAsks::ForgetWorker(uint32_t worker) {
+  announced_.ForgetWorker(worker);
+  programs_.EndWithWorker(worker);
+}
+
 Granted<WorkerAsks::Live> WorkerAsks::TakeLive(uint32_t plugin, uint32_t worker, uint64_t request_id,
                                                config::ArgumentCheck check) {
   Result<AnnouncedRequest> request = announced_.Take(worker, request_id, loop_.Now());
@@ -140,6 +150,7 @@ Granted<PermittedProgram> WorkerAsks::DecideProgram(uint32_t plugin, uint32_t wo
   program.settings = surroundings_.settings;
   program.service_filter = config_.service_filter;
   program.decider = &decider_;
+  if (live->command->Has(config::kProgramEndsWithRequest)) program.ends_with_request = request_id;
   return program;
 }
 

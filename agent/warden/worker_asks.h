@@ -43,9 +43,10 @@ class WorkerAsks {
   // `plugin` is the one that the worker runs. A failure is the core's mistake (kBadMessage, kTooLarge) and ends it. What policy
   // denies is not entered: the worker will be refused.
   Status Announce(uint32_t plugin, uint64_t request_id, uint32_t deadline_ms, const wire::Announce& what);
-  void Retract(uint32_t worker, uint64_t request_id) { announced_.Retract(worker, request_id); }
-  // Its programs go on.
-  void ForgetWorker(uint32_t worker) { announced_.ForgetWorker(worker); }
+  // The request is answered: what was started to end with it is killed.
+  void Retract(uint32_t worker, uint64_t request_id);
+  // Its programs go on, but those that end with a request.
+  void ForgetWorker(uint32_t worker);
 
   void OpenPath(uint32_t plugin, uint32_t worker, uint64_t request_id, OpenAsk ask,
                 const WorkerServices::OnOpened& on_opened);

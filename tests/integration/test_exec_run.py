@@ -4,7 +4,6 @@ import concurrent.futures
 import json
 import os
 import signal
-import threading
 import time
 
 import pytest
@@ -18,7 +17,6 @@ SLACK_S = 2
 DEADLINE_MS = 700  # of exec-run, where a test lowers it
 CANCEL_GRACE_MS = 500
 CAPTURED_BYTES = 16 << 20
-CHANNELS = 4
 
 POLICY = """\
 schema: 1
@@ -171,6 +169,134 @@ def test_rules_timeout_wins_when_it_is_the_smaller(reeve):
     status = value_of(reeve.call("exec-run", path=f"{reeve.directory}/impatient", arg=["echo x; exec sleep 1000"], timeout=60))
     assert TIMEOUT_S <= time.monotonic() - begin < TIMEOUT_S + SLACK_S
     assert (status["timed-out"], status["signal"], status["out-data"]) == (True, 15, encoded(b"x\n"))
+
+
+# ---- who no longer waits
+
+
+def begin(client, script):
+    client.send(json.dumps({"execute": "exec-run", "arguments": {"path": "/bin/sh", "arg": ["-c", script]}}).encode() + b"\n")
+
+
+def lasting(file):
+    """A script that would go on for long, with a child in a session of its own where a control group reaches that."""
+    return f"sleep 1000 & echo $! $$ >{file}; wait"
+
+
+def test_program_of_a_client_that_leaves_is_killed(reeve, tmp_path):
+    file = tmp_path / "pids"
+    with reeve.connect() as client:
+        begin(client, lasting(file))
+        pids = wait_for_pids(file, 2)
+    are_gone(pids)
+
+
+def test_program_waiting_behind_that_of_a_client_that_leaves_is_never_started(reeve, tmp_path):
+    file, second = tmp_path / "pids", tmp_path / "second"
+    with reeve.connect() as client:
+        begin(client, lasting(file))
+        begin(client, f"echo $$ >{second}; sleep 1000")
+        pids = wait_for_pids(file, 2)
+    are_gone(pids)
+    wait_until(lambda: value_of(reeve.call("exec-run", path="/bin/sh", arg=["-c", ":"]))["exitcode"] == 0, 5, "the next")
+    assert not pids_in(second) or not any(lives(pid) for pid in pids_in(second))
+
+
+def test_guest_exec_of_a_client_that_leaves_goes_on(reeve, tmp_path):
+    with reeve.connect() as client:
+        pid = value_of(client.call("guest-exec", path="/bin/sh", arg=["-c", "sleep 1000"]))["pid"]
+    time.sleep(CANCEL_GRACE_MS / 1000)
+    assert value_of(reeve.call("guest-exec-status", pid=pid)) == {"exited": False}
+    assert value_of(reeve.call("exec-kill", pid=pid, signal="KILL")) == {}
+
+
+def test_sync_that_overtakes_ends_the_program_and_drops_the_answer(reeve, tmp_path):
+    file = tmp_path / "pids"
+    with reeve.connect() as client:
+        begin(client, lasting(file))
+        pids = wait_for_pids(file, 2)
+        assert value_of(client.call("guest-sync", id=77)) == 77
+        are_gone(pids)
+        assert value_of(client.call("guest-ping")) == {}  # and nothing came between
+
+
+def test_answer_that_nobody_reads_ends_with_its_connection(reeve):
+    """A program that is done, with an answer of many MiB on the way."""
+    for _ in range(3):
+        with reeve.connect() as client:
+            begin(client, f"head -c {CAPTURED_BYTES} /dev/zero")
+            client.read_some()
+    assert run(reeve, "exit 5")["exitcode"] == 5
+
+
+def test_killed_worker_takes_the_program_with_it(reeve, tmp_path):
+    file = tmp_path / "pids"
+    run(reeve, ":")
+    with reeve.connect() as client:
+        begin(client, lasting(file))
+        pids = wait_for_pids(file, 2)
+        os.kill(reeve.worker("exec"), signal.SIGKILL)
+        text = text_of(json.loads(client.read_line()))
+    assert "ended while it served this request" in text and "killed by signal 9" in text
+    are_gone(pids)
+    assert run(reeve, "exit 5")["exitcode"] == 5
+
+
+def test_killed_core_takes_the_program_with_it(reeve_install, tmp_path):
+    file = tmp_path / "pids"
+    with reeve_in_directory(reeve_install) as other:
+        other.write_policy("schema: 1\nprofile: open\n")
+        other.start()
+        with other.connect() as client:
+            begin(client, lasting(file))
+            pids = wait_for_pids(file, 2)
+            os.kill(other.core(), signal.SIGKILL)
+            are_gone(pids)
+
+
+def test_programs_that_last_do_not_keep_other_commands_out(reeve, tmp_path):
+    """More of them than a worker takes at once."""
+    file = tmp_path / "pids"
+    clients = [reeve.connect() for _ in range(40)]
+    try:
+        for client in clients:
+            begin(client, f"echo $$ >>{file}; sleep 1000")
+        wait_until(lambda: len(pids_in(file)) >= 24, 20, "as many as may run at once")
+        pid = value_of(reeve.call("guest-exec", path="/bin/sh", arg=["-c", "exit 3"]))["pid"]
+        assert end_of(reeve, pid)["exitcode"] == 3
+    finally:
+        for client in clients:
+            client.__exit__()
+    are_gone(pids_in(file))
+    assert run(reeve, "exit 5")["exitcode"] == 5
+
+
+# ---- the deadline
+
+
+@pytest.fixture(scope="module")
+def hurried(reeve_install):
+    """The least deadline that leaves no time to end a program in good order."""
+    with reeve_in_directory(reeve_install) as other:
+        other.write_policy(f"schema: 1\nprofile: open\nlimits: {{deadlines: {{exec-run: {DEADLINE_MS}ms}}}}\n")
+        other.start()
+        yield other
+
+
+def test_program_that_heeds_the_request_to_end_is_answered_for_within_the_deadline(hurried):
+    status = run(hurried, "echo x; exec sleep 1000", timeout=60)
+    assert (status["timed-out"], status["signal"], status["out-data"]) == (True, 15, encoded(b"x\n"))
+
+
+def test_at_the_deadline_the_program_is_killed_and_the_error_says_so(hurried, tmp_path):
+    file = tmp_path / "pids"
+    script = f"trap '' TERM; echo $$ >{file}; while :; do sleep 0.05; done"
+    begin_s = time.monotonic()
+    reply = hurried.call("exec-run", path="/bin/sh", arg=["-c", script])
+    assert time.monotonic() - begin_s < (DEADLINE_MS + CANCEL_GRACE_MS) / 1000 + SLACK_S
+    assert text_of(reply) == "exec-run did not finish in time: its program was killed"
+    are_gone(pids_in(file))
+    assert "was stopped" not in hurried.log()  # the worker heeded it
 
 
 # ---- policy

@@ -32,6 +32,10 @@ class Client:
         line, self._buffer = b"".join(pieces).split(b"\n", 1)
         return line
 
+    def read_some(self):
+        """Waits for the first bytes of a reply, and no more."""
+        self._buffer += self._socket.recv(1)
+
     def exchange(self, line):
         """Sends one line of text, returns the reply's line as text."""
         self.send(line.encode() + b"\n")

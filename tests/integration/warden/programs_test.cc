@@ -371,6 +371,42 @@ TEST_F(ProgramsTest, WhatAnEndedProgramLeftBehindLivesOnAndEndsWithTheService) {
   EXPECT_EQ(::poll(&ended, 1, 5000), 1);
 }
 
+TEST_F(ProgramsTest, WhatEndsWithItsRequestIsKilledWithItAndNothingElse) {
+  constexpr uint64_t kRequest = 7;
+  const auto start = [&](uint64_t request, const std::string& script) {
+    PermittedProgram program = Shell(script);
+    program.ends_with_request = request;
+    return Start(std::move(program), {.has_stdout = true});
+  };
+  Outcome bound = start(kRequest, "sleep 1000 & wait");
+  Outcome other_request = start(kRequest + 1, "sleep 1000");
+  Outcome free = start(0, "sleep 1000");
+  programs_->EndWithRequest(kOwner, 0);
+  programs_->EndWithRequest(kOwner + 1, kRequest);
+  programs_->EndWithRequest(kOwner, kRequest);
+  Finish(bound);  // the pipe is at its end: what it forked is gone too
+  EXPECT_EQ(bound.status.value, SIGKILL);
+  EXPECT_EQ(programs_->running(), 2u);
+  programs_->EndWithWorker(kOwner + 1);
+  programs_->EndWithWorker(kOwner);
+  Finish(other_request);
+  EXPECT_EQ(other_request.status.value, SIGKILL);
+  EXPECT_EQ(programs_->running(), 1u);
+  EXPECT_TRUE(IsAlive(free.program.pid));
+  programs_->SignalAll(SIGKILL);
+  Finish(free);
+}
+
+TEST_F(ProgramsTest, WhatAProgramLeftBehindOutlivesTheRequest) {
+  if (!groups_) GTEST_SKIP() << "no writable version 2 control group here";
+  PermittedProgram program = Shell("setsid sleep 1000 >/dev/null 2>&1 & echo $!");
+  program.ends_with_request = 7;
+  const Outcome outcome = Run(std::move(program));
+  programs_->EndWithRequest(kOwner, 7);
+  programs_->EndWithWorker(kOwner);
+  EXPECT_TRUE(IsAlive(std::atoi(outcome.out.c_str())));
+}
+
 TEST_F(ProgramsTest, ManyRunAtOnceAndEachGetsItsOwnEnd) {
   std::vector<Outcome> outcomes;
   for (int i = 0; i < 20; ++i)
