@@ -10,6 +10,7 @@ import pathlib
 import pty
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
 import tty
@@ -19,6 +20,7 @@ import pytest
 from running_reeve import ENVIRONMENT, FIRST_UID, lives, wait_until
 
 LIMIT_S = 30
+MARK = "REEVE_UNIT_TEST"  # in the environment of all that a test starts
 PORT = "/dev/virtio-ports/org.qemu.guest_agent.0"
 
 # The words of each unit, and what its EnvironmentFile says. ${X} is one word, also when it is empty, as in systemd.
@@ -92,6 +94,14 @@ def port():
     os.close(made.slave)
 
 
+def end_all_marked(top):
+    """A daemon that a failed test left behind."""
+    for entry in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if f"{MARK}={top}".encode() in (entry / "environ").read_bytes().split(b"\0"):
+                os.kill(int(entry.name), signal.SIGTERM)
+
+
 @pytest.fixture
 def start(reeve_install, port):
     top = pathlib.Path(tempfile.mkdtemp(prefix="reeve-unit-"))
@@ -103,7 +113,7 @@ def start(reeve_install, port):
                                 first=FIRST_UID, last=FIRST_UID + 255)
         with open(top / "log", "wb") as log:
             process = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", *words],
-                                       stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=ENVIRONMENT)
+                                       stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**ENVIRONMENT, MARK: str(top)})
         started.append(process)
         return process
 
@@ -113,6 +123,7 @@ def start(reeve_install, port):
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
         process.wait(timeout=LIMIT_S)
+    end_all_marked(str(top))
     shutil.rmtree(top)
 
 
