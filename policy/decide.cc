@@ -41,6 +41,12 @@ Decision Deny(std::string rule, const Origin& origin, std::string reason) {
   return {Verdict::kDeny, std::move(rule), origin, std::move(reason), Decision::kNoIndex};
 }
 
+// A denial for everyone ends the looking.
+Decision TraceDenial(Decision denied, Trace* trace) {
+  if (trace != nullptr) trace->push_back({denied.rule, denied.origin, Verdict::kDeny, true, denied.reason});
+  return denied;
+}
+
 bool AppliesTo(const ChannelRules& rules, const Caller& caller) {
   if (rules.name != caller.channel) return false;
   if (rules.match_vsock_cid &&
@@ -107,6 +113,30 @@ Decision DecideCommand(const std::vector<SectionMatch>& sections, const Origin& 
   return Allow(granting->rule_prefix + ".allow", best_allow->origin, "allowed by '" + best_allow->pattern + "'");
 }
 
+// Why one of the patterns that match decided or did not.
+std::string OutcomeOf(Verdict effect, bool is_best_of_list, const Decision& decision) {
+  if (!is_best_of_list) return "a more specific entry stands in the same list";
+  if (effect == decision.verdict) return "another entry is more specific, or stands in a narrower section";
+  if (effect == Verdict::kAllow) return "beaten by a denial that is at least as specific or in a narrower section";
+  return "beaten by a more specific entry under allow, in the same section or a narrower one";
+}
+
+void TraceList(const std::vector<NamePattern>& patterns, const NamePattern* best, std::string_view name, Verdict effect,
+               const std::string& rule, const Decision& decision, Trace& trace) {
+  for (const NamePattern& pattern : patterns) {
+    if (&pattern != best && !MatchesName(pattern.pattern, name)) continue;
+    const bool decides = &pattern == best && effect == decision.verdict && rule == decision.rule;
+    std::string outcome = decides ? decision.reason : OutcomeOf(effect, &pattern == best, decision);
+    trace.push_back({rule, pattern.origin, effect, decides, "'" + pattern.pattern + "': " + std::move(outcome)});
+  }
+}
+
+void TraceSection(const CommandRules& rules, const SectionMatch& match, std::string_view name, const Decision& decision,
+                  Trace& trace) {
+  TraceList(rules.deny, match.deny, name, Verdict::kDeny, match.rule_prefix + ".deny", decision, trace);
+  TraceList(rules.allow, match.allow, name, Verdict::kAllow, match.rule_prefix + ".allow", decision, trace);
+}
+
 bool HasNul(std::string_view text) {
   return text.find('\0') != std::string_view::npos;
 }
@@ -171,7 +201,8 @@ struct Decider::Compiled {
   std::optional<Decision> DenyOfProgram(const ProgramCall& call) const;
   std::optional<Decision> DenyOfFile(std::string_view collapsed_path) const;
   std::string Misfit(size_t rule, const ProgramCall& call) const;
-  Decision DirectoryDecision(const std::string& path, FileAccessMask access) const;
+  Considered ConsideredRule(size_t rule, const ProgramCall& call, const std::string& misfit, bool is_late) const;
+  Decision DirectoryDecision(const std::string& path, FileAccessMask access, Trace* trace) const;
 };
 
 Result<Decider::Compiled::Rule> Decider::Compiled::CompileRule(const ProgramRule& rule) {
@@ -226,25 +257,54 @@ std::string Decider::Compiled::Misfit(size_t rule, const ProgramCall& call) cons
   return MisfitBesideArguments(policy->programs[rule], call);
 }
 
+Considered Decider::Compiled::ConsideredRule(size_t rule, const ProgramCall& call, const std::string& misfit,
+                                             bool is_late) const {
+  const ProgramRule& program = policy->programs[rule];
+  Considered considered = {program.name, program.origin, Verdict::kAllow, misfit.empty() && !is_late, misfit};
+  if (misfit.empty()) {
+    considered.outcome = is_late ? "a rule before it decides" : "program and arguments are as it says";
+  } else if (!MatchesArguments(rule, call)) {
+    size_t matching = 0;
+    for (const ArgumentListMatcher& list : rules[rule].alternatives) {
+      matching = std::max(matching, list.CountMatching(call.args));
+    }
+    considered.outcome += matching < call.args.size() ? "; the first that does not fit is '" + call.args[matching] + "'"
+                                                      : "; there are too few or too many";
+  }
+  return considered;
+}
+
 // Of the directories that hold the path those with the longest name decide.
-Decision Decider::Compiled::DirectoryDecision(const std::string& path, FileAccessMask access) const {
+Decision Decider::Compiled::DirectoryDecision(const std::string& path, FileAccessMask access, Trace* trace) const {
   size_t longest = 0;
   for (const FileDirectory& directory : policy->directories) {
     if (IsBelow(path, directory.path)) longest = std::max(longest, directory.path.size());
   }
   Decision refusal = Deny("default", policy->default_origin, "no directory of the policy holds it");
+  std::optional<Decision> granted;
   for (size_t i = 0; i < policy->directories.size(); i++) {
     const FileDirectory& directory = policy->directories[i];
-    if (directory.path.size() != longest || !IsBelow(path, directory.path)) continue;
-    if (!MatchesGlobs(directory.match, Relative(path, directory.path))) {
+    if (!IsBelow(path, directory.path)) continue;
+    const auto consider = [&](const char* outcome, bool decides = false) {
+      if (trace != nullptr) trace->push_back({directory.id, directory.origin, Verdict::kAllow, decides, outcome});
+    };
+    if (directory.path.size() != longest) {
+      consider("a directory further in holds the path");
+    } else if (granted) {
+      consider("an entry before it decides");
+    } else if (!MatchesGlobs(directory.match, Relative(path, directory.path))) {
       refusal = Deny(directory.id, directory.origin, "its name is outside of match");
+      consider("its name is outside of match");
     } else if ((access & ~directory.access) != 0) {
       refusal = Deny(directory.id, directory.origin, "access is not granted");
+      consider("access is not granted");
     } else {
-      return Allow(directory.id, directory.origin, "granted by the directory", static_cast<uint32_t>(i));
+      granted = Allow(directory.id, directory.origin, "granted by the directory", static_cast<uint32_t>(i));
+      if (trace == nullptr) break;
+      consider("granted by the directory", true);
     }
   }
-  return refusal;
+  return granted.value_or(refusal);
 }
 
 Decider::Decider(std::unique_ptr<Compiled> compiled) : compiled_(std::move(compiled)) {}
@@ -269,39 +329,50 @@ const Policy& Decider::policy() const {
   return *compiled_->policy;
 }
 
-Decision Decider::Command(const Caller& caller, const CommandCall& call) const {
+Decision Decider::Command(const Caller& caller, const CommandCall& call, Trace* trace) const {
   const Policy& policy = *compiled_->policy;
   if (call.is_never_deniable) return Allow("never-deniable", policy.default_origin, "no policy can refuse it");
   std::vector<SectionMatch> sections;
+  std::vector<const CommandRules*> rules;
+  const auto add = [&](const CommandRules& section, std::string rule_prefix) {
+    sections.push_back(MatchSection(section, call.command, std::move(rule_prefix)));
+    rules.push_back(&section);
+  };
   for (const ChannelRules& channel : policy.channels) {
-    if (!AppliesTo(channel, caller)) continue;
-    sections.push_back(MatchSection(channel.commands, call.command, "channels." + channel.name + ".commands"));
+    if (AppliesTo(channel, caller)) add(channel.commands, "channels." + channel.name + ".commands");
   }
-  sections.push_back(MatchSection(policy.commands, call.command, "commands"));
-  sections.push_back(MatchSection(policy.profile_commands, call.command, "profile"));
-  return DecideCommand(sections, policy.default_origin);
+  add(policy.commands, "commands");
+  add(policy.profile_commands, "profile");
+  Decision decision = DecideCommand(sections, policy.default_origin);
+  for (size_t i = 0; trace != nullptr && i < sections.size(); i++) {
+    TraceSection(*rules[i], sections[i], call.command, decision, *trace);
+  }
+  return decision;
 }
 
-Decision Decider::Program(const Caller&, const ProgramCall& call) const {
+Decision Decider::Program(const Caller&, const ProgramCall& call, Trace* trace) const {
   const Policy& policy = *compiled_->policy;
   Decision refusal = Deny("default", policy.default_origin, "no rule runs it");
   if (HasNulAnywhere(call)) {
     refusal.reason = "a NUL byte";
     return refusal;
   }
-  if (std::optional<Decision> denied = compiled_->DenyOfProgram(call)) return *denied;
+  if (std::optional<Decision> denied = compiled_->DenyOfProgram(call)) return TraceDenial(*denied, trace);
   const std::string normal = NormalPath(call.path);
-  for (size_t i = 0; i < policy.programs.size(); i++) {
+  std::optional<Decision> granted;
+  for (size_t i = 0; i < policy.programs.size() && (!granted || trace != nullptr); i++) {
     const ProgramRule& rule = policy.programs[i];
     if (rule.run != kAnyProgram && (normal.empty() || normal != rule.run)) continue;
     const std::string misfit = compiled_->Misfit(i, call);
-    if (misfit.empty()) return Allow(rule.name, rule.origin, rule.reason, static_cast<uint32_t>(i));
+    if (trace != nullptr) trace->push_back(compiled_->ConsideredRule(i, call, misfit, granted.has_value()));
+    if (granted) continue;
+    if (misfit.empty()) granted = Allow(rule.name, rule.origin, rule.reason, static_cast<uint32_t>(i));
     if (refusal.rule == "default") refusal = Deny(rule.name, rule.origin, misfit);
   }
-  return refusal;
+  return granted.value_or(refusal);
 }
 
-Decision Decider::File(const Caller&, const FileCall& call) const {
+Decision Decider::File(const Caller&, const FileCall& call, Trace* trace) const {
   const Policy& policy = *compiled_->policy;
   Decision refusal = Deny("default", policy.default_origin, "no directory of the policy holds it");
   if (call.path.empty() || HasNul(call.path)) {
@@ -309,11 +380,12 @@ Decision Decider::File(const Caller&, const FileCall& call) const {
     return refusal;
   }
   const std::string collapsed = Collapsed(call.path);
-  if (std::optional<Decision> denied = compiled_->DenyOfFile(collapsed)) return *denied;
+  if (std::optional<Decision> denied = compiled_->DenyOfFile(collapsed)) return TraceDenial(*denied, trace);
   for (size_t i = 0; i < policy.directories.size(); i++) {
     const FileDirectory& directory = policy.directories[i];
     const bool is_unlimited = directory.allows_any_type && directory.path == "/" && directory.match.empty();
     if (is_unlimited && policy.profile == BaseProfile::kOpen && (call.access & ~directory.access) == 0) {
+      if (trace != nullptr) trace->push_back({directory.id, directory.origin, Verdict::kAllow, true, "any file"});
       return Allow(directory.id, directory.origin, "any file", static_cast<uint32_t>(i));
     }
   }
@@ -322,7 +394,7 @@ Decision Decider::File(const Caller&, const FileCall& call) const {
     refusal.reason = "its path is not absolute or has a `..`";
     return refusal;
   }
-  return compiled_->DirectoryDecision(normal, call.access);
+  return compiled_->DirectoryDecision(normal, call.access, trace);
 }
 
 Decision Decider::ResolvedProgram(const ProgramCall& call) const {

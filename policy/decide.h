@@ -38,6 +38,17 @@ struct Decision {
   bool is_allowed() const { return verdict == Verdict::kAllow; }
 };
 
+// One rule that a decision looked at, and what became of it.
+struct Considered {
+  std::string rule;  // as in a Decision
+  Origin origin;
+  Verdict effect = Verdict::kDeny;  // what it would have decided
+  bool decides = false;
+  std::string outcome;  // why it decided or did not, one phrase for people
+};
+// In the order in which they were looked at. For explaining; a decision with one is the same as without.
+using Trace = std::vector<Considered>;
+
 struct CommandCall {
   std::string_view command;
   bool is_never_deniable = false;  // from the manifest: sync, ping, thaw
@@ -65,12 +76,13 @@ class Decider {
   Decider(Decider&&) noexcept;
   ~Decider();
 
-  Decision Command(const Caller& caller, const CommandCall& call) const;
+  // Each question leaves in `trace`, where there is one, every rule that speaks of what is asked.
+  Decision Command(const Caller& caller, const CommandCall& call, Trace* trace = nullptr) const;
   // Whether the call may run a program; an allowing decision names the rule by `index`.
-  Decision Program(const Caller& caller, const ProgramCall& call) const;
+  Decision Program(const Caller& caller, const ProgramCall& call, Trace* trace = nullptr) const;
   // Whether the call may open a file; an allowing decision names the directory by `index`. A path that is not absolute or not
   // lexically normal after removal of `.` and doubled slashes (a `..` remains) is denied under every profile but open.
-  Decision File(const Caller& caller, const FileCall& call) const;
+  Decision File(const Caller& caller, const FileCall& call, Trace* trace = nullptr) const;
   // The warden's later step: the program or file that the name came to, once links and PATH are resolved, against the
   // absolute `deny:` only. An allowing decision says nothing beyond that.
   Decision ResolvedProgram(const ProgramCall& call) const;

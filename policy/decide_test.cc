@@ -395,5 +395,88 @@ TEST(NormalPathTest, KeepsTheWayAndDropsTheNoise) {
   EXPECT_EQ(NormalPath("/a/...b"), "/a/...b");
 }
 
+// ---- what a trace tells
+
+std::string Told(const Trace& trace) {
+  std::string told;
+  for (const Considered& one : trace) {
+    told += std::string(one.decides ? "> " : "  ") + one.rule + ":" + std::to_string(one.origin.line) + " " +
+            one.outcome + "\n";
+  }
+  return told;
+}
+
+TEST(DecideTraceTest, NamesWinnerAndLosersOfACommand) {
+  Policy policy = StandardLike();
+  policy.channels.push_back({"default", {}, std::nullopt, 7, {{}, {Pattern("*", 40)}}});
+  policy.commands.allow = {Pattern("guest-*", 10), Pattern("guest-exec", 11)};
+  policy.commands.deny = {Pattern("guest-e*", 20)};
+  Trace trace;
+  const auto decider = Decider::Create(policy);
+  EXPECT_TRUE(decider->Command(kCaller, {"guest-exec", false}, &trace).is_allowed());
+  EXPECT_EQ(Told(trace),
+            "  commands.deny:20 'guest-e*': beaten by a more specific entry under allow, in the same section or a "
+            "narrower one\n"
+            "  commands.allow:10 'guest-*': a more specific entry stands in the same list\n"
+            "> commands.allow:11 'guest-exec': allowed by 'guest-exec'\n"
+            "  profile.allow:1 'guest-exec': another entry is more specific, or stands in a narrower section\n");
+  trace.clear();
+  const Caller peer = {.channel = "default", .peer_kind = Caller::PeerKind::kUnix, .peer_number = 7};
+  EXPECT_FALSE(decider->Command(peer, {"guest-exec", false}, &trace).is_allowed());
+  EXPECT_TRUE(Told(trace).starts_with("> channels.default.commands.deny:40 '*': denied by '*'\n")) << Told(trace);
+}
+
+TEST(DecideTraceTest, NamesEachRuleOfAProgram) {
+  Policy policy = StandardLike();
+  const Matcher literal = {.kind = Matcher::Kind::kLiteral, .text = "a"};
+  for (const char* name : {"first", "second", "third"}) {
+    ProgramRule& rule = policy.programs.emplace_back();
+    rule.name = name;
+    rule.run = "/bin/x";
+    rule.origin = {"p.yaml", static_cast<uint32_t>(policy.programs.size())};
+  }
+  policy.programs[0].args = {{literal, literal}};
+  policy.programs[1].args = {{literal}};
+  policy.programs[2].allows_any_args = true;
+  const auto decider = Decider::Create(policy);
+  const auto told_of = [&](const std::vector<std::string>& args) {
+    Trace trace;
+    const Decision traced = decider->Program(kCaller, {.path = "/bin/x", .args = args, .env = {}}, &trace);
+    EXPECT_EQ(traced.rule, decider->Program(kCaller, {.path = "/bin/x", .args = args, .env = {}}).rule);
+    return Told(trace);
+  };
+  const std::string misfit = "arguments that no alternative of the rule allows; ";
+  EXPECT_EQ(told_of({"a"}), "  first:1 " + misfit + "there are too few or too many\n" +
+                                "> second:2 program and arguments are as it says\n"
+                                "  third:3 a rule before it decides\n");
+  EXPECT_EQ(told_of({"a", "b"}), "  first:1 " + misfit + "the first that does not fit is 'b'\n  second:2 " + misfit +
+                                     "the first that does not fit is 'b'\n> third:3 program and arguments are as it "
+                                     "says\n");
+}
+
+TEST(DecideTraceTest, NamesEachDirectoryThatHoldsAFile) {
+  Policy policy = StandardLike();
+  for (const char* path : {"/srv", "/srv/in", "/srv/in", "/other"}) {
+    FileDirectory& directory = policy.directories.emplace_back();
+    directory.id = "d" + std::to_string(policy.directories.size());
+    directory.path = path;
+    directory.access = kRead | kWrite;
+  }
+  policy.directories[1].access = kRead;
+  Trace trace;
+  EXPECT_TRUE(Decider::Create(policy)->File(kCaller, {"/srv/in/f", kWrite}, &trace).is_allowed());
+  EXPECT_EQ(Told(trace),
+            "  d1:0 a directory further in holds the path\n  d2:0 access is not granted\n> d3:0 granted by the "
+            "directory\n");
+}
+
+TEST(DecideTraceTest, ADenialForEveryoneIsAllThatIsTold) {
+  Policy policy = StandardLike();
+  policy.file_denies = {{"/etc/shadow", {"p.yaml", 9}}};
+  Trace trace;
+  EXPECT_FALSE(Decider::Create(policy)->File(kCaller, {"/etc/shadow", kRead}, &trace).is_allowed());
+  EXPECT_EQ(Told(trace), "> deny.files:9 denied for everyone by '/etc/shadow'\n");
+}
+
 }  // namespace
 }  // namespace reeve::policy

@@ -109,6 +109,15 @@ Result<ArgumentListMatcher> ArgumentListMatcher::Create(const std::vector<Matche
   return list;
 }
 
+size_t ArgumentListMatcher::CountMatching(std::span<const std::string> args) const {
+  size_t count = 0;
+  for (; count < args.size(); count++) {
+    const ArgumentMatcher* matcher = count < single_.size() ? &single_[count] : repeated_ ? &*repeated_ : nullptr;
+    if (matcher == nullptr || !matcher->Matches(args[count])) break;
+  }
+  return count;
+}
+
 bool ArgumentListMatcher::Matches(std::span<const std::string> args) const {
   if (args.size() < single_.size()) return false;
   const auto rest = args.subspan(single_.size());

@@ -44,6 +44,8 @@ class ArgumentListMatcher {
  public:
   static Result<ArgumentListMatcher> Create(const std::vector<Matcher>& matchers);
   bool Matches(std::span<const std::string> args) const;
+  // How many arguments from the front match, whatever the length of the list.
+  size_t CountMatching(std::span<const std::string> args) const;
 
  private:
   std::vector<ArgumentMatcher> single_;

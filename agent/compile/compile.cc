@@ -148,7 +148,7 @@ std::expected<config::Config, Problems> Gather(const Options& options) {
   return std::move(*config);
 }
 
-std::expected<config::Config, Problems> Finish(config::Config config, std::string_view answers,
+std::expected<config::Config, Problems> LookUp(config::Config config, std::string_view answers,
                                                const std::optional<policy::RunAs>& ordinary_user) {
   const Result<Lookups> lookups = ParseLookups(answers);
   if (!lookups) return std::unexpected(Problems{lookups.error().message()});
@@ -159,6 +159,14 @@ std::expected<config::Config, Problems> Finish(config::Config config, std::strin
   if (auto decider = policy::Decider::Create(config.policy); !decider) {
     return std::unexpected(Problems{decider.error().message()});
   }
+  return config;
+}
+
+std::expected<config::Config, Problems> Finish(config::Config config, std::string_view answers,
+                                               const std::optional<policy::RunAs>& ordinary_user) {
+  auto looked_up = LookUp(std::move(config), answers, ordinary_user);
+  if (!looked_up) return looked_up;
+  config = std::move(*looked_up);
   if (const Status status = CompileAllFilters(config); !status) {
     return std::unexpected(Problems{status.error().message()});
   }

@@ -18,7 +18,11 @@ using Problems = std::vector<std::string>;  // one line each, `FILE:LINE:COL: ..
 // is wrong is left out with a warning; anything else that is wrong fails.
 std::expected<config::Config, Problems> Gather(const Options& options);
 
-// The rest. `answers` are reeve-resolve's; without them only root is known and no uid is taken to be somebody's.
+// What is looked up: users, programs, regular expressions. All that an examiner needs; filters stay empty.
+std::expected<config::Config, Problems> LookUp(config::Config config, std::string_view answers,
+                                               const std::optional<policy::RunAs>& ordinary_user = std::nullopt);
+
+// The rest, with LookUp in it. `answers` are reeve-resolve's; without them only root is known and no uid is taken to be somebody's.
 // `ordinary_user`: as in the command line.
 std::expected<config::Config, Problems> Finish(config::Config config, std::string_view answers,
                                                const std::optional<policy::RunAs>& ordinary_user = std::nullopt);

@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 
 #include "tools/reevectl/policy_check.h"
+#include "tools/reevectl/policy_explain.h"
 #include "tools/reevectl/subcommand.h"
 
 // reevectl: asks the agent, and explains what its policy says. Wires the subcommands; each has its own files.
@@ -21,6 +22,7 @@ int Main(int argc, char** argv) {
   CLI::App* policy = app.add_subcommand("policy", "What the host may do in this guest");
   policy->require_subcommand(1);
   AddPolicyCheck(*policy, common, exit_code);
+  AddPolicyExplain(*policy, common, exit_code);
 
   try {
     app.parse(argc, argv);
