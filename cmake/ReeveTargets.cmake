@@ -5,6 +5,7 @@
 #   reeve_executable(NAME SOURCES ... [DEPENDS ...] [LIBRARIES ...] [STATIC_RUNTIME] [INSTALL bin|sbin|libexec])
 #   reeve_test(NAME SOURCES ... [DEPENDS ...] [LIBRARIES ...] [LABEL unit] [ONE_RUN])   GoogleTest; ONE_RUN: one ctest
 #                                                                     test for the whole program, where its start is dear
+#                                                                     [MANIFEST FILE]: with the headers made from it
 #   reeve_plugin(NAME MANIFEST FILE SOURCES ... [DEPENDS ...] [LIBRARIES ...] [EXAMPLE])   an example is installed only by
 #                                                                                     cmake --install --component examples
 #   reeve_fuzzer(NAME SOURCES ... [DEPENDS ...] [LIBRARIES ...])      built only under the fuzz preset
@@ -87,7 +88,7 @@ function(reeve_executable name)
 endfunction()
 
 function(reeve_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "ONE_RUN" "LABEL" "SOURCES;DEPENDS;LIBRARIES")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "ONE_RUN" "LABEL;MANIFEST" "SOURCES;DEPENDS;LIBRARIES")
   if(NOT arg_LABEL)
     set(arg_LABEL unit)
   endif()
@@ -102,6 +103,9 @@ function(reeve_test name)
   target_compile_definitions(${name} PRIVATE
     REEVE_SOURCE_DIR="${CMAKE_SOURCE_DIR}" REEVE_BINARY_DIR="${CMAKE_BINARY_DIR}")
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  if(arg_MANIFEST)
+    reeve_plugin_headers(${name} ${arg_MANIFEST})
+  endif()
   if(arg_ONE_RUN)
     add_test(NAME ${name} COMMAND ${name})
     set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL} TIMEOUT 120)
