@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "policy/profile.h"
+
 // The policy as a model: what the texts (profile, drop-ins, /etc/reeve/policy.yaml) come to once merged and checked.
 // Plain values; made by policy/parse, carried in the compiled configuration, read by policy/decide in core and warden.
 // Everything that needed a look at the machine (users, programs) is already numbers and resolved paths.
@@ -52,8 +54,6 @@ struct Matcher {
   uint32_t max_bytes = 0;
   std::vector<Matcher> of = {};  // kRepeat: exactly one
 };
-
-enum class Confinement : uint8_t { kUnconfined, kAdmin, kService, kReadonly, kSandboxed, kHook };
 
 // A user resolved when the policy was compiled (decisions M18, R14): numbers only afterwards.
 struct RunAs {

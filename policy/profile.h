@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -9,6 +10,10 @@
 // agent/sandbox, checked from outside by the warden. Plain values.
 
 namespace reeve::policy {
+
+// How a program that a rule permits is shut in (policy/REFERENCE.md, agent/sandbox/program_confinement.h).
+enum class Confinement : uint8_t { kUnconfined, kAdmin, kService, kReadonly, kSandboxed, kHook };
+inline constexpr size_t kConfinementCount = 6;
 
 // Purpose words for system calls (facts: policy language, promises). Each adds to the base profile `stdio`.
 // What no promise names is not there; the never-list (decision R7) cannot be asked for by any.

@@ -119,7 +119,11 @@ Status CompileAllFilters(config::Config& config) {
   for (config::Plugin& plugin : config.plugins) {
     if (!plugin.library_path.empty()) REEVE_TRY(sandbox::CompileFilters(plugin.sandbox));
   }
-  config.service_filter = REEVE_TRY(sandbox::CompileServiceFilter());
+  config.program_filters.assign(policy::kConfinementCount, {});
+  for (const policy::ProgramRule& rule : config.policy.programs) {
+    std::vector<uint8_t>& filter = config.program_filters[static_cast<size_t>(rule.confine)];
+    if (filter.empty()) filter = REEVE_TRY(sandbox::CompileProgramFilter(rule.confine));
+  }
   return {};
 }
 

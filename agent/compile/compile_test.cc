@@ -165,7 +165,8 @@ TEST_F(CompileTest, UsersBecomeNumbersAndProgramsTheirIdentity) {
   EXPECT_THAT(config->warnings, Contains(HasSubstr("rule 'gone': no program /no/such/program here")));
   EXPECT_FALSE(config->core.run_filter.empty());
   EXPECT_FALSE(config->plugins[1].sandbox.load_filter.empty());
-  EXPECT_FALSE(config->service_filter.empty());
+  EXPECT_FALSE(config->program_filters[static_cast<size_t>(policy::Confinement::kService)].empty());
+  EXPECT_TRUE(config->program_filters[static_cast<size_t>(policy::Confinement::kHook)].empty());  // no rule uses it
 }
 
 TEST_F(CompileTest, AnUnknownUserAndATakenUidAreMistakes) {

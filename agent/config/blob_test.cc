@@ -80,7 +80,7 @@ Config SomeConfig() {
   config.plugins = {SomePlugin()};
   config.policy = SomePolicy();
   config.core = SomeSandbox();
-  config.service_filter = std::vector<uint8_t>(24, 1);
+  config.program_filters = {{}, {}, std::vector<uint8_t>(24, 1), {}, {}, {}};
   config.warnings = {"one", ""};
   return config;
 }

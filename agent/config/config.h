@@ -67,7 +67,8 @@ struct Config {
   policy::Policy policy;
   policy::SandboxProfile core;
   policy::SandboxProfile log_process;
-  std::vector<uint8_t> service_filter;  // deny-list BPF of programs confined as `service`
+  // BPF of programs by their policy::Confinement, kConfinementCount of them; empty for `unconfined` and for those that no rule uses.
+  std::vector<std::vector<uint8_t>> program_filters = std::vector<std::vector<uint8_t>>(policy::kConfinementCount);
   // Loud lines for the log at every start with this configuration ("policy open: ...", "policy.yaml is bad: ...").
   std::vector<std::string> warnings;
   std::string guest_info_version;  // what guest-info says

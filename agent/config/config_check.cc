@@ -49,6 +49,12 @@ Status CheckSandbox(const policy::SandboxProfile& sandbox) {
   return CheckFilter(sandbox.name, sandbox.run_filter);
 }
 
+Status CheckProgramFilters(const Config& config) {
+  if (config.program_filters.size() != policy::kConfinementCount) return Bad("the filters of programs are not whole");
+  for (const auto& filter : config.program_filters) REEVE_TRY(CheckFilter("programs", filter));
+  return {};
+}
+
 // The depth is limited by the blob's reader and by the parser.
 Status CheckMatcher(const policy::Matcher& matcher) {
   if ((matcher.kind == policy::Matcher::Kind::kRepeat) != (matcher.of.size() == 1))
@@ -89,7 +95,7 @@ Status Check(const Config& config) {
   }
   REEVE_TRY(CheckSandbox(config.core));
   REEVE_TRY(CheckSandbox(config.log_process));
-  REEVE_TRY(CheckFilter("service", config.service_filter));
+  REEVE_TRY(CheckProgramFilters(config));
   return CheckPolicy(config.policy);
 }
 

@@ -44,7 +44,7 @@ struct ServiceProgram {
   gid_t gid = 0;
   std::vector<gid_t> groups;
   std::string state_directory;      // writable; empty: nothing is
-  std::span<const uint8_t> filter;  // CompileServiceFilter's bytes (filter/filter_compile.h)
+  std::span<const uint8_t> filter;  // CompileProgramFilter's bytes (filter/filter_compile.h)
 };
 // Mount namespace where it may be made, else Landlock; fails when neither can make the file system read-only.
 // After a failure the child must end. Descriptors are the caller's business, before or after.

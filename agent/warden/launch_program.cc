@@ -95,7 +95,7 @@ Status Confine(const PermittedProgram& program) {
                                                              .gid = as.gid,
                                                              .groups = {as.groups.begin(), as.groups.end()},
                                                              .state_directory = "",
-                                                             .filter = program.service_filter});
+                                                             .filter = program.filter});
     default:
       return Fail(Code::kUnsupported,
                   "the confinement of policy rule '" + program.rule.name + "' is not in this version");

@@ -20,10 +20,10 @@ struct PermittedProgram {
   std::vector<std::string> environment;  // complete, from EnvironmentFor
   std::string search_path;               // where a name without slash is looked for, under `open`
   sandbox::InitialSettings settings;
-  std::span<const uint8_t> service_filter;  // lent
-  int stdin_fd = -1;                        // -1: /dev/null
-  int stdout_fd = -1;                       // -1: /dev/null
-  int stderr_fd = -1;                       // -1: /dev/null. May be stdout_fd
+  std::span<const uint8_t> filter;  // of the rule's confinement. Lent
+  int stdin_fd = -1;                // -1: /dev/null
+  int stdout_fd = -1;               // -1: /dev/null
+  int stderr_fd = -1;               // -1: /dev/null. May be stdout_fd
   // Lent: what the name comes to, once links are resolved, is held against the absolute `deny:` too. null: there is none.
   const policy::Decider* decider = nullptr;
   // For who starts it, not for the child: the request with which it ends (manifest: program-ends-with-request); 0: none.

@@ -148,7 +148,7 @@ Granted<PermittedProgram> WorkerAsks::DecideProgram(uint32_t plugin, uint32_t wo
   program.search_path = SearchPathFor(ask.environment, surroundings_.environment);
   program.argv = std::move(ask.argv);
   program.settings = surroundings_.settings;
-  program.service_filter = config_.service_filter;
+  program.filter = config_.program_filters[static_cast<size_t>(rule.confine)];
   program.decider = &decider_;
   if (live->command->Has(config::kProgramEndsWithRequest)) program.ends_with_request = request_id;
   return program;

@@ -48,7 +48,7 @@ class ServiceProgramTest : public testing::Test {
     char pattern[] = "/tmp/reeve-state-XXXXXX";
     state_ = ::mkdtemp(pattern);
     ASSERT_EQ(::chown(state_.c_str(), kUser, kUser), 0);
-    filter_ = CompileServiceFilter().value();
+    filter_ = CompileProgramFilter(policy::Confinement::kService).value();
     program_.settings = InitialSettings::Take().value();
     program_.uid = kUser;
     program_.gid = kUser;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "agent/sandbox/filter/filter_evaluate.h"
+#include "agent/sandbox/filter/program_tables.h"
 #include "base/sys.h"
 
 namespace reeve::sandbox {
@@ -110,8 +111,9 @@ Status CompileFilters(policy::SandboxProfile& profile) {
   return {};
 }
 
-Result<std::vector<uint8_t>> CompileServiceFilter() {
-  return CompileFilter(ServiceTable());
+Result<std::vector<uint8_t>> CompileProgramFilter(policy::Confinement confinement) {
+  if (confinement == policy::Confinement::kUnconfined) return std::vector<uint8_t>();
+  return CompileFilter(ProgramTable(confinement));
 }
 
 }  // namespace reeve::sandbox

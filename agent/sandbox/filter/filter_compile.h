@@ -20,7 +20,7 @@ Result<std::vector<uint8_t>> CompileFilter(const FilterTable& table);
 // Fills load_filter and run_filter of `profile` from its role, promises and paths.
 Status CompileFilters(policy::SandboxProfile& profile);
 
-// The deny-list of the program profile `service`.
-Result<std::vector<uint8_t>> CompileServiceFilter();
+// The filter of programs that a rule confines so. Empty for `unconfined`.
+Result<std::vector<uint8_t>> CompileProgramFilter(policy::Confinement confinement);
 
 }  // namespace reeve::sandbox

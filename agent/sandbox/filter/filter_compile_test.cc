@@ -53,10 +53,6 @@ TEST(FilterCompileTest, OnlyAWorkerHasALoadFilter) {
   EXPECT_FALSE(worker.load_filter.empty());
 }
 
-TEST(FilterCompileTest, TheServiceFilterCompilesAndIsProven) {
-  EXPECT_THAT(CompileServiceFilter(), IsOk());
-}
-
 TEST(FilterCompileTest, RefusesANameThatTheLibraryDoesNotKnow) {
   const FilterTable table{{Verdict::kKill, 0}, {{"no_such_call", 999, {}, {Verdict::kAllow, 0}}}};
   EXPECT_THAT(CompileFilter(table), FailsSaying("does not know no_such_call"));

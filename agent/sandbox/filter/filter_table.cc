@@ -5,6 +5,7 @@
 
 #include "agent/sandbox/filter/call_groups.h"
 #include "agent/sandbox/filter/never_list.h"
+#include "agent/sandbox/filter/program_tables.h"
 
 namespace reeve::sandbox {
 namespace {
@@ -27,7 +28,8 @@ bool IsCompiledInException(const CallRule& rule) {
   return std::strcmp(rule.name, "clock_settime") == 0 && rule.tests == ClockSettime().front().tests;
 }
 
-bool IsNeverListed(const char* name) {
+bool IsNeverAllowed(const char* name, bool is_for_programs) {
+  if (is_for_programs) return NeverForPrograms(name);
   const auto never = NeverList();
   return std::any_of(never.begin(), never.end(), [&](const char* other) { return std::strcmp(name, other) == 0; });
 }
@@ -105,10 +107,6 @@ FilterTable TableFor(const policy::SandboxProfile& profile, FilterStage stage) {
   return table;
 }
 
-FilterTable ServiceTable() {
-  return {.otherwise = {Verdict::kAllow, 0}, .rules = ServiceRefusals()};
-}
-
 Action Judge(const FilterTable& table, int number, std::span<const uint64_t, 6> arguments) {
   for (const CallRule& rule : table.rules) {
     if (rule.number == number && Holds(rule, arguments)) return rule.action;
@@ -126,7 +124,7 @@ Status CheckTable(const FilterTable& table) {
       if ((test.value & ~test.mask) != 0) return Fail(Code::kInvalidArgument, name + ": a test that can never hold");
     }
     const bool is_allowed = rule.action.verdict == Verdict::kAllow;
-    if (is_allowed && IsNeverListed(rule.name) && !IsCompiledInException(rule)) {
+    if (is_allowed && IsNeverAllowed(rule.name, table.is_for_programs) && !IsCompiledInException(rule)) {
       return Fail(Code::kDenied, name + " is never granted");
     }
     for (size_t j = 0; j < i; ++j) {

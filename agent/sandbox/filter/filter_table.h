@@ -43,17 +43,16 @@ struct CallRule {
 struct FilterTable {
   Action otherwise;  // for every call without a rule that holds
   std::vector<CallRule> rules;
+  bool is_for_programs = false;  // of a rule, not ours: what is never allowed is another list
 };
 
 enum class FilterStage : uint8_t { kLoad, kRun };
 
 // The filter of a process of ours. The load table allows whatever the run table allows (filters only stack).
 FilterTable TableFor(const policy::SandboxProfile& profile, FilterStage stage);
-// Whatever is not dangerous is allowed: for programs that are not ours.
-FilterTable ServiceTable();
 
 // A table's own rules: no two rules of one call overlap with different actions, no test reads beyond six
-// arguments, no value outside its mask, no never-listed call allowed but by its compiled-in exception, at
+// arguments, no value outside its mask, no never-listed call (never_list.h; of a program: NeverForPrograms) allowed but by its compiled-in exception, at
 // most kMaxRules rules.
 Status CheckTable(const FilterTable& table);
 // Debian's libseccomp 2.5 mishandles very large filters; far above what any table needs.
