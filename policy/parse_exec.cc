@@ -13,8 +13,11 @@ constexpr uint64_t kMaxStdinBytes = 48 << 20;
 // A rule that says nothing: long enough for a package installation, short enough that nothing hangs for ever.
 constexpr uint32_t kDefaultTimeoutMs = 10 * 60 * 1000;
 
-const std::vector<std::string> kConfinementWords = {"unconfined", "service"};
-constexpr Confinement kConfinements[] = {Confinement::kUnconfined, Confinement::kService};
+// In the order of Confinement.
+const std::vector<std::string> kConfinementWords = {"unconfined", "admin", "service", "readonly", "sandboxed", "hook"};
+
+// What a sandboxed program sees of the machine; /bin and the like are links to below /usr, or directories of their own.
+constexpr std::string_view kSandboxedDirectories[] = {"/usr/", "/bin/", "/sbin/", "/lib/", "/lib64/"};
 
 // Programs whose arguments are programs again: whoever may choose those may run anything.
 const std::vector<std::string> kRunners = {
@@ -130,6 +133,9 @@ bool HasAny(const Matcher& matcher) {
 std::string DangerOf(const ProgramRule& rule) {
   if (rule.run == "*") return "run: \"*\"";
   if (rule.confine == Confinement::kUnconfined) return "confine: unconfined";
+  if (rule.confine == Confinement::kHook) return "confine: hook";
+  if (rule.as.name == "root" && rule.confine == Confinement::kAdmin) return "confine: admin as root";
+  if (rule.as.name == "root" && rule.confine == Confinement::kReadonly) return "confine: readonly as root";
   if (rule.allows_any_args) return "args: any";
   if (rule.inherits_environment) return "env: inherit";
   for (const auto& alternative : rule.args) {
@@ -145,8 +151,8 @@ void ReadRuleKeys(SchemaReader& reader, const YamlNode& node, ProgramRule& rule)
   if (const YamlNode* args = find("args")) ReadArguments(reader, *args, rule);
   if (const YamlNode* as = find("as")) rule.as = ReadUser(reader, *as, "as");
   if (const YamlNode* confine = find("confine")) {
-    const auto word = reader.Word(*confine, "confine", kConfinementWords, {"admin", "readonly", "sandboxed", "hook"});
-    if (word) rule.confine = kConfinements[*word];
+    const auto word = reader.Word(*confine, "confine", kConfinementWords);
+    if (word) rule.confine = static_cast<Confinement>(*word);
   }
   if (const YamlNode* timeout = find("timeout")) ReadTimeout(reader, *timeout, rule);
   if (const YamlNode* output = find("output")) {
@@ -165,6 +171,31 @@ Origin OriginOfRule(const SchemaReader& reader, const YamlNode& key, const YamlN
   return OriginOf(reader, what != nullptr && what->file != key.file ? *what : key);
 }
 
+bool IsSeenInSandbox(const std::string& path) {
+  return std::ranges::any_of(kSandboxedDirectories, [&](std::string_view one) { return path.starts_with(one); });
+}
+
+// What is wrong with the confinement and the rule's other keys together, or "".
+std::string ConfinementMistake(const ProgramRule& rule, bool names_user) {
+  switch (rule.confine) {
+    case Confinement::kService:
+      return rule.as.name == "root" ? "confine: service needs 'as', a user other than root" : "";
+    case Confinement::kReadonly:
+      return names_user ? "" : "confine: readonly needs 'as'; root, who may read everything, is written out";
+    case Confinement::kSandboxed:
+      if (names_user) return "confine: sandboxed gives a user of its own; leave out 'as'";
+      if (rule.run != "*" && !IsSeenInSandbox(rule.run))
+        return "confine: sandboxed shows nothing but /usr; " + rule.run + " is not there";
+      return "";
+    case Confinement::kHook:
+      return rule.as.name == "root" ? "" : "confine: hook is for root; leave out 'as'";
+    case Confinement::kUnconfined:
+    case Confinement::kAdmin:
+      return "";
+  }
+  return "";
+}
+
 void ReadRule(SchemaReader& reader, const YamlNode& key, const YamlNode& node, Policy& policy) {
   const size_t errors_before = reader.error_count();
   const MapSchema schema = {{"run", "args", "as", "confine", "timeout", "output", "stdin", "env", "reason"},
@@ -178,10 +209,9 @@ void ReadRule(SchemaReader& reader, const YamlNode& key, const YamlNode& node, P
   ReadRuleKeys(reader, node, rule);
   const std::string danger = DangerOf(rule);
   if (!danger.empty() && rule.reason.empty()) reader.ErrorOfWhole(key, danger + " needs a 'reason'");
-  // The default of both keys; said only of a rule that is right otherwise, which mostly lacks the whole thought.
-  if (reader.error_count() == errors_before && rule.confine == Confinement::kService && rule.as.name == "root") {
-    reader.ErrorOfWhole(key, "confine: service needs 'as', a user other than root");
-  }
+  // Said only of a rule that is right otherwise: one with neither key mostly lacks the whole thought.
+  const std::string mistake = ConfinementMistake(rule, SchemaReader::Find(node, "as") != nullptr);
+  if (reader.error_count() == errors_before && !mistake.empty()) reader.ErrorOfWhole(key, mistake);
   policy.programs.push_back(std::move(rule));
 }
 

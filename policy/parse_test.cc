@@ -162,6 +162,16 @@ TEST(PolicyParseTest, RulesOfTheFileComeBeforeThoseOfTheProfile) {
   EXPECT_EQ(policy.programs[0].origin.ToString(), "p.yaml:3");
 }
 
+TEST(PolicyParseTest, EveryConfinementHasAWord) {
+  const Policy policy = MustParse(
+      "schema: 1\nexec: {rules: {"
+      "a: {run: /bin/a, confine: unconfined, reason: x}, b: {run: /bin/a, confine: admin, as: nobody}, "
+      "c: {run: /bin/a, confine: service, as: nobody}, d: {run: /bin/a, confine: readonly, as: nobody}, "
+      "e: {run: /bin/a, confine: sandboxed}, f: {run: /bin/a, confine: hook, as: root, reason: x}}}\n");
+  ASSERT_EQ(policy.programs.size(), kConfinementCount);
+  for (size_t i = 0; i < kConfinementCount; ++i) EXPECT_EQ(policy.programs[i].confine, static_cast<Confinement>(i));
+}
+
 TEST(PolicyParseTest, TheFilesGrantsStandOnTheProfiles) {
   const Policy policy = MustParse(
       "schema: 1\nplugins: {exec: {sandbox: {open-files: 99}}, new: {settings: {a: 1, b: 'x', c: [true, no]}}}\n");

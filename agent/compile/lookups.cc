@@ -29,6 +29,7 @@ std::set<uint32_t> Uids(const config::Config& config) {
   for (const config::Plugin& plugin : config.plugins) {
     if (plugin.sandbox.uid != 0) uids.insert(plugin.sandbox.uid);
   }
+  for (uint32_t i = 0; i < config.program_uid_count; ++i) uids.insert(config.first_program_uid + i);
   return uids;
 }
 

@@ -16,6 +16,8 @@ using Problems = std::vector<std::string>;
 constexpr uint32_t kCoreSlot = 0;
 constexpr uint32_t kLogSlot = 1;
 constexpr uint32_t kFirstPluginSlot = 2;
+// Each is looked up at every start; more sandboxed programs at one time are refused.
+constexpr uint32_t kMaxProgramUids = 32;
 
 constexpr char kFileSink[] = "file:";
 
@@ -214,6 +216,22 @@ void SetLog(const Assembly& parts, Config& config) {
   }
 }
 
+// Programs take their numbers from the end of the range, plugins from its beginning.
+void ReserveProgramUids(const policy::Policy& policy, Config& config, Problems& problems) {
+  const auto is_sandboxed = [](const policy::ProgramRule& rule) {
+    return rule.confine == policy::Confinement::kSandboxed;
+  };
+  const auto rule = std::ranges::find_if(policy.programs, is_sandboxed);
+  if (rule == policy.programs.end()) return;
+  const auto taken = kFirstPluginSlot + static_cast<uint32_t>(config.plugins.size()) - 1;  // plugins[0] has no worker
+  if (taken >= config.uid_count) {
+    problems.push_back(rule->origin.ToString() + ": uid-range has no number left for sandboxed programs");
+    return;
+  }
+  config.program_uid_count = std::min(config.uid_count - taken, kMaxProgramUids);
+  config.first_program_uid = config.first_uid + config.uid_count - config.program_uid_count;
+}
+
 }  // namespace
 
 std::expected<Config, Problems> Assemble(Assembly parts) {
@@ -233,6 +251,7 @@ std::expected<Config, Problems> Assemble(Assembly parts) {
   SetLog(parts, config);
   SetChannels(parts, config, problems);
   SetPlugins(parts, config, problems);
+  ReserveProgramUids(parts.policy, config, problems);
   CheckNames(parts, config, problems, config.warnings);
   config.core = CoreSandbox(config.first_uid + kCoreSlot, parts.policy.landlock_minimum);
   config.log_process = LogSandbox(config.first_uid + kLogSlot, parts.policy.landlock_minimum);

@@ -111,6 +111,25 @@ TEST(AssembleTest, RefusesMorePluginsThanUids) {
   EXPECT_THAT(Assemble(parts).error(), ElementsAre("uid-range has no number left for plugin exec"));
 }
 
+TEST(AssembleTest, SandboxedProgramsHaveTheRangesLastNumbersWhenARuleWantsThem) {
+  Assembly parts = Parts();
+  EXPECT_EQ(MustAssemble(parts).program_uid_count, 0u);
+  parts.policy.programs.emplace_back().confine = policy::Confinement::kSandboxed;
+  const Config config = MustAssemble(parts);
+  EXPECT_EQ(config.program_uid_count, 32u);
+  EXPECT_EQ(config.first_program_uid, 78224u);
+  parts.settings.uid_count = 5;
+  EXPECT_EQ(MustAssemble(parts).first_program_uid, 78003u);  // after core, log and the one plugin
+  EXPECT_EQ(MustAssemble(parts).program_uid_count, 2u);
+}
+
+TEST(AssembleTest, RefusesSandboxedProgramsWithoutANumber) {
+  Assembly parts = Parts();
+  parts.policy.programs.emplace_back().confine = policy::Confinement::kSandboxed;
+  parts.settings.uid_count = 3;
+  EXPECT_THAT(Assemble(parts).error(), ElementsAre(HasSubstr("no number left for sandboxed programs")));
+}
+
 TEST(AssembleTest, RefusesACommandOfTwoPlugins) {
   Assembly parts = Parts();
   parts.manifests.push_back(PluginFile("twin", {Command("guest-exec")}));

@@ -151,10 +151,11 @@ void Fields(auto& archive, Is<Plugin> auto& v) {
 }
 
 void Fields(auto& archive, Is<Config> auto& v) {
-  auto& [generation, run_directory, first_uid, uid_count, is_unprivileged, log, channels, plugins, policy, core,
-         log_process, program_filters, warnings, guest_info_version, fsfreeze_hook] = v;
-  archive(generation, run_directory, first_uid, uid_count, is_unprivileged, log, channels, plugins, policy, core,
-          log_process, program_filters, warnings, guest_info_version, fsfreeze_hook);
+  auto& [generation, run_directory, first_uid, uid_count, first_program_uid, program_uid_count, is_unprivileged, log,
+         channels, plugins, policy, core, log_process, program_filters, warnings, guest_info_version, fsfreeze_hook] =
+      v;
+  archive(generation, run_directory, first_uid, uid_count, first_program_uid, program_uid_count, is_unprivileged, log,
+          channels, plugins, policy, core, log_process, program_filters, warnings, guest_info_version, fsfreeze_hook);
 }
 
 // The last value of each enumeration; a larger one in a block is refused.

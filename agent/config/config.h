@@ -60,6 +60,8 @@ struct Config {
   std::string run_directory;   // -t, else RUNTIME_DIRECTORY, else /run/reeve
   uint32_t first_uid = 78000;  // the reserved range, `uid-range:`
   uint32_t uid_count = 256;
+  uint32_t first_program_uid = 0;  // of the range's last, for programs confined as `sandboxed`
+  uint32_t program_uid_count = 0;  // 0: no rule wants one
   bool is_unprivileged = false;  // served by an ordinary user (agent/config/unprivileged.h)
   LogSettings log;
   std::vector<Channel> channels;

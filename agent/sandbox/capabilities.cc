@@ -64,8 +64,9 @@ Status SetAmbient(uint64_t wanted) {
   return {};
 }
 
-Status DropBoundingSet() {
+Status DropBoundingSet(uint64_t kept) {
   for (unsigned long number = 0; number < kCapabilityLimit; ++number) {
+    if (Has(kept, number)) continue;
     if (::prctl(PR_CAPBSET_DROP, number, 0, 0, 0) == 0) continue;
     if (errno == EINVAL) return {};  // above the kernel's last capability
     return FailErrno("drop capability " + std::to_string(number) + " from the bounding set");

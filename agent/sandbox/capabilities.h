@@ -25,8 +25,8 @@ Status WriteCapabilities(const CapabilitySets& sets);
 Status SetInheritable(uint64_t wanted);
 // The ambient set becomes exactly `wanted`. REQUIRES: wanted is permitted and inheritable.
 Status SetAmbient(uint64_t wanted);
-// Nothing can be gained by exec any more. Needs CAP_SETPCAP.
-Status DropBoundingSet();
+// Nothing but `kept` can be gained by exec any more. Needs CAP_SETPCAP.
+Status DropBoundingSet(uint64_t kept = 0);
 // Root's number means nothing any more, and nobody can change that. Needs CAP_SETPCAP.
 Status LockSecurebits();
 // Real, effective, saved ids and the supplementary groups, all at once.

@@ -91,6 +91,16 @@ Result<LandlockRules> LandlockRules::CreateForWriting() {
   const uint32_t level = std::min(LandlockLevel(), kKnownLevel);
   // Below level 3 a file can be emptied by name without any right to write it.
   if (level < 3) return Fail(Code::kUnsupported, "this kernel's Landlock cannot refuse truncation");
+  return RefuseWriting(level);
+}
+
+Result<LandlockRules> LandlockRules::CreateForSpecialFiles() {
+  const uint32_t level = std::min(LandlockLevel(), kKnownLevel);
+  if (level == 0) return Fail(Code::kUnsupported, "this kernel has no Landlock");
+  return RefuseWriting(level);
+}
+
+Result<LandlockRules> LandlockRules::RefuseWriting(uint32_t level) {
   const RulesetAttributes attributes{.handled_files = (kWrite | kMakeDevices) & FileRightsOfLevel(level)};
   return LandlockRules(REEVE_TRY(CreateRuleset(attributes, level)), attributes.handled_files);
 }

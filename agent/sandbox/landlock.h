@@ -26,6 +26,8 @@ class LandlockRules {
   static Result<LandlockRules> Create();
   // For a program of a rule, which uses the network and signals as it likes: refuses writing only.
   static Result<LandlockRules> CreateForWriting();
+  // The same beside read-only mounts, which do not hold devices and fifos. Any level will do: truncation is the mounts' part.
+  static Result<LandlockRules> CreateForSpecialFiles();
 
   // Allows `access` on a file, or beneath a directory. `fd` may be O_PATH and is only lent.
   Status Allow(int fd, policy::PathAccess access);
@@ -33,6 +35,7 @@ class LandlockRules {
   Status Restrict() const;
 
  private:
+  static Result<LandlockRules> RefuseWriting(uint32_t level);
   LandlockRules(UniqueFd ruleset, uint64_t handled) : ruleset_(std::move(ruleset)), handled_(handled) {}
   UniqueFd ruleset_;
   uint64_t handled_ = 0;

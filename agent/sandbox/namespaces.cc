@@ -21,6 +21,11 @@ Status UnshareFor(const policy::SandboxProfile& profile) {
   return SetPropagation(profile.mounts == policy::MountView::kRecursiveSlave ? MS_SLAVE : MS_PRIVATE);
 }
 
+Status UnshareForProgram() {
+  if (::unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC) < 0) return FailErrno("unshare namespaces");
+  return SetPropagation(MS_PRIVATE);
+}
+
 Status UnshareMounts() {
   if (::unshare(CLONE_NEWNS) < 0) return FailErrno("unshare the mount namespace");
   return SetPropagation(MS_PRIVATE);

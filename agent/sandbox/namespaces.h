@@ -14,5 +14,7 @@ Status UnshareFor(const policy::SandboxProfile& profile);
 
 // Only the mount namespace, private.
 Status UnshareMounts();
+// Mounts, private; network without any but a loopback that is down; host name; System V and POSIX queues.
+Status UnshareForProgram();
 
 }  // namespace reeve::sandbox

@@ -23,6 +23,7 @@ Status SetAttributes(int fd, const char* path, unsigned flags, uint64_t attribut
 }
 
 uint64_t AttributesFor(MountAccess access) {
+  if (access == MountAccess::kDevice) return MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;
   uint64_t attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
   if (access != MountAccess::kReadWrite) attributes |= MOUNT_ATTR_RDONLY;
   if (access != MountAccess::kReadExecute) attributes |= MOUNT_ATTR_NOEXEC;
@@ -61,23 +62,45 @@ Status TakenMounts::Take(const std::string& path, const std::string& target, Mou
 }
 
 Status TakenMounts::TakeFd(int fd, const std::string& target, MountAccess access) {
-  UniqueFd tree(::open_tree(fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+  return TakeMount(fd, target, 0, AttributesFor(access));
+}
+
+Status TakenMounts::TakeTree(const std::string& path, const std::string& target) {
+  const UniqueFd directory = REEVE_TRY(sys::Open(path, O_PATH | O_DIRECTORY));
+  return TakeMount(directory.get(), target, AT_RECURSIVE, AttributesFor(MountAccess::kReadExecute));
+}
+
+Status TakenMounts::TakeMount(int fd, const std::string& target, unsigned flags, uint64_t attributes) {
+  UniqueFd tree(::open_tree(fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | flags));
   if (!tree) return FailErrno("take " + target);
   REEVE_TRY(MoveHigh(tree));
   const struct stat file = REEVE_TRY(sys::Stat(tree.get()));
-  REEVE_TRY(SetAttributes(tree.get(), "", AT_EMPTY_PATH, AttributesFor(access)));
+  REEVE_TRY(SetAttributes(tree.get(), "", AT_EMPTY_PATH | flags, attributes));
   taken_.push_back({std::move(tree), target, S_ISDIR(file.st_mode)});
   return {};
 }
 
+Status TakenMounts::Attach(const Taken& taken, const std::string& path) {
+  if (::move_mount(taken.tree.get(), "", AT_FDCWD, path.c_str(), MOVE_MOUNT_F_EMPTY_PATH) < 0) {
+    return FailErrno("mount " + taken.target);
+  }
+  return {};
+}
+
 Status TakenMounts::Place(const std::string& root) {
+  for (const std::string& directory : directories_) {
+    REEVE_TRY(MakeParents(root, directory));
+    REEVE_TRY(MakeMountPoint(root + directory, /*is_directory=*/true));
+  }
+  for (const auto& [text, target] : links_) {
+    REEVE_TRY(MakeParents(root, target));
+    if (::symlink(text.c_str(), (root + target).c_str()) < 0) return FailErrno("make the link " + target);
+  }
   for (const Taken& taken : taken_) {
     const std::string path = root + taken.target;
     REEVE_TRY(MakeParents(root, taken.target));
     REEVE_TRY(MakeMountPoint(path, taken.is_directory));
-    if (::move_mount(taken.tree.get(), "", AT_FDCWD, path.c_str(), MOVE_MOUNT_F_EMPTY_PATH) < 0) {
-      return FailErrno("mount " + taken.target);
-    }
+    REEVE_TRY(Attach(taken, path));
   }
   taken_.clear();
   return {};
@@ -93,6 +116,11 @@ Status TakenMounts::PivotInto() && {
   if (::umount2(".", MNT_DETACH) < 0) return FailErrno("leave the old root");
   if (::chdir("/") < 0) return FailErrno("enter the private root");
   return SetAttributes(AT_FDCWD, "/", 0, MOUNT_ATTR_RDONLY);
+}
+
+Status TakenMounts::MountOver() && {
+  for (const Taken& taken : taken_) REEVE_TRY(Attach(taken, taken.target));
+  return {};
 }
 
 Status TakenMounts::MountAt(const std::string& directory) && {

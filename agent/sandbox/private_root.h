@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -10,7 +12,8 @@
 
 namespace reeve::sandbox {
 
-enum class MountAccess : uint8_t { kRead, kReadExecute, kReadWrite };
+// kDevice: a device file, to be used as such.
+enum class MountAccess : uint8_t { kRead, kReadExecute, kReadWrite, kDevice };
 
 // Files and directories that were taken out of the present mount namespace and will stand in another tree.
 // Taking comes before unshare: the kernel binds nothing that belongs to another namespace, and a descriptor
@@ -22,11 +25,19 @@ class TakenMounts {
   Status Take(const std::string& path, const std::string& target, MountAccess access);
   Status TakeFd(int fd, const std::string& target, MountAccess access);  // fd is lent
 
+  // With all that is mounted beneath; for reading and executing.
+  Status TakeTree(const std::string& path, const std::string& target);
+  // What will stand there beside: an empty directory, a symbolic link that says `text`.
+  void AddDirectory(const std::string& target) { directories_.push_back(target); }
+  void AddLink(const std::string& text, const std::string& target) { links_.emplace_back(text, target); }
+
   // An empty tmpfs becomes the root, holds what was taken and is made read-only; the old tree is gone. Needs
   // a mount namespace of its own, private. The working directory is the new root.
   Status PivotInto() &&;
   // What was taken is mounted over an empty tmpfs at `directory` (targets count from there).
   Status MountAt(const std::string& directory) &&;
+  // What was taken is mounted at its targets, which are there, in the present tree.
+  Status MountOver() &&;
 
  private:
   struct Taken {
@@ -34,8 +45,12 @@ class TakenMounts {
     std::string target;
     bool is_directory = false;
   };
+  static Status Attach(const Taken& taken, const std::string& path);
   Status Place(const std::string& root);
+  Status TakeMount(int fd, const std::string& target, unsigned flags, uint64_t attributes);
   std::vector<Taken> taken_;
+  std::vector<std::string> directories_;
+  std::vector<std::pair<std::string, std::string>> links_;
 };
 
 }  // namespace reeve::sandbox

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <map>
 #include <memory>
+#include <sstream>
 
 #include "agent/sandbox/confine_child.h"
 #include "base/sys.h"
@@ -200,6 +201,19 @@ Status CheckProcess(pid_t pid, const ExpectedProcess& expected) {
   REEVE_TRY(CheckThreads(pid, expected));
   REEVE_TRY(CheckFds(pid, expected));
   return CheckNamespaces(pid, expected);
+}
+
+Result<bool> IsUidInUse(uid_t uid) {
+  for (const std::string& name : REEVE_TRY(List("/proc"))) {
+    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    Result<StatusLines> status = ReadStatus("/proc/" + name + "/status");
+    if (!status) continue;  // it has ended
+    std::istringstream uids((*status)["Uid"]);
+    for (uid_t one = 0; uids >> one;) {
+      if (one == uid) return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace reeve::sandbox

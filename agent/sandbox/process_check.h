@@ -44,4 +44,7 @@ Result<ExpectedProcess> Expect(const policy::SandboxProfile& profile, Stage stag
 // 0000000000000000`.
 Status CheckProcess(pid_t pid, const ExpectedProcess& expected);
 
+// Whether any process that /proc shows has this uid, as any of its four.
+Result<bool> IsUidInUse(uid_t uid);
+
 }  // namespace reeve::sandbox

@@ -13,7 +13,6 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "agent/sandbox/capabilities.h"
 #include "agent/warden/trusted_file.h"
 #include "base/sys.h"
 
@@ -83,23 +82,13 @@ Status CheckIdentity(const policy::ProgramRule& rule) {
 
 Status Confine(const PermittedProgram& program) {
   const policy::RunAs& as = program.rule.as;
-  switch (program.rule.confine) {
-    case policy::Confinement::kUnconfined:
-      REEVE_TRY(sandbox::ConfineProgram(sandbox::UnconfinedProgram{program.settings}));
-      if (as.uid == 0) return {};  // with the groups that root has
-      return sandbox::BecomeUserForGood(as.uid, as.gid, as.groups);
-    case policy::Confinement::kService:
-      if (as.uid == 0) return Fail(Code::kDenied, "a program confined as service runs as a user other than root");
-      return sandbox::ConfineProgram(sandbox::ServiceProgram{.settings = program.settings,
-                                                             .uid = as.uid,
-                                                             .gid = as.gid,
-                                                             .groups = {as.groups.begin(), as.groups.end()},
-                                                             .state_directory = "",
-                                                             .filter = program.filter});
-    default:
-      return Fail(Code::kUnsupported,
-                  "the confinement of policy rule '" + program.rule.name + "' is not in this version");
-  }
+  return sandbox::ConfineProgram({.confinement = program.rule.confine,
+                                  .settings = program.settings,
+                                  .uid = as.uid,
+                                  .gid = as.gid,
+                                  .groups = {as.groups.begin(), as.groups.end()},
+                                  .state_directory = "",
+                                  .filter = program.filter});
 }
 
 std::vector<char*> Pointers(const std::vector<std::string>& words) {
@@ -159,8 +148,7 @@ Error ExecuteFirst(const std::vector<std::string>& candidates, const PermittedPr
 
 Status Prepare(const PermittedProgram& program) {
   if (program.argv.empty()) return Fail(Error::System(EINVAL, "no program is named"));
-  const pid_t warden = ::getppid();
-  ::setsid();
+  const pid_t parent = ::getppid();
   REEVE_TRY(PlaceStreams(program));
   REEVE_TRY(CheckIdentity(program.rule));
   REEVE_TRY(Confine(program));
@@ -168,8 +156,13 @@ Status Prepare(const PermittedProgram& program) {
   ::signal(SIGPIPE, SIG_DFL);
   // The change of identity cleared it (prctl(2)), and the warden may have died since.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (::getppid() != warden) return Fail(Code::kClosed, "the warden is gone");
+  if (::getppid() != parent) return Fail(Code::kClosed, "the warden is gone");
   return {};
+}
+
+std::string HomeOf(const policy::ProgramRule& rule) {
+  if (rule.confine == policy::Confinement::kSandboxed) return "/tmp";  // the only place that it may write
+  return rule.as.home.empty() ? "/" : rule.as.home;
 }
 
 }  // namespace
@@ -183,7 +176,7 @@ std::vector<std::string> EnvironmentFor(const policy::ProgramRule& rule, const s
       if (!Contains(kServiceManagerVariables, NameOf(variable))) environment.push_back(variable);
     return environment;
   }
-  environment = {kFixedPath, "LANG=C.UTF-8", "HOME=" + (rule.as.home.empty() ? "/" : rule.as.home)};
+  environment = {kFixedPath, "LANG=C.UTF-8", "HOME=" + HomeOf(rule)};
   const auto set = [&](std::string_view name, const std::string& variable) {
     std::erase_if(environment, [&](const std::string& other) { return NameOf(other) == name; });
     environment.push_back(variable);

@@ -42,7 +42,7 @@ std::string SearchPathFor(const std::vector<std::string>& host, const std::vecto
 // What execvp(3) would try for a name, in order: the name itself when it has a slash.
 std::vector<std::string> Candidates(const std::string& name, const std::string& search_path);
 
-// Becomes the program; returns only when that failed. system_errno() is what execve(2) said, when it was that. A program of
+// Becomes the program, in the session of this process; returns only when that failed. system_errno() is what execve(2) said, when it was that. A program of
 // a named rule is looked at again first: it must be the file that stood there when the policy was compiled, owned by root
 // and written by nobody else; that file is run, not whatever the rule's name leads to now (decision M17).
 Error LaunchProgram(const PermittedProgram& program);

@@ -8,6 +8,8 @@
 #include <memory>
 #include <utility>
 
+#include "agent/sandbox/process_check.h"
+#include "agent/warden/program_keeper.h"
 #include "agent/wire/messages.h"
 #include "base/log.h"
 #include "base/sys.h"
@@ -16,6 +18,8 @@ namespace reeve::warden {
 namespace {
 
 constexpr int kExecFailed = 127;
+// No process has it (setresuid(2) means "unchanged" by it).
+constexpr uint32_t kNoUid = UINT32_MAX;
 
 wire::ProgramStatus StatusOf(int wait_status, bool was_timed_out) {
   wire::ProgramStatus status;
@@ -25,10 +29,30 @@ wire::ProgramStatus StatusOf(int wait_status, bool was_timed_out) {
   return status;
 }
 
+// A process of an earlier program that cannot be ended may still have the number.
+Status CheckUidIsFree(const PermittedProgram& program) {
+  if (program.rule.confine != policy::Confinement::kSandboxed) return {};
+  if (!REEVE_TRY(sandbox::IsUidInUse(program.rule.as.uid))) return {};
+  return Fail(Code::kUnavailable, "uid " + std::to_string(program.rule.as.uid) + " is in use");
+}
+
 // In the child.
-int RunOrTellWhyNot(const PermittedProgram& program, int answer_fd) {
-  static_cast<void>(SendAnswer(answer_fd, ChildAnswer::Of(LaunchProgram(program))));
-  return kExecFailed;
+int RunOrTellWhyNot(const PermittedProgram& program, std::vector<int> kept, int answer_fd) {
+  const auto tell = [answer_fd](const Error& error) {
+    static_cast<void>(SendAnswer(answer_fd, ChildAnswer::Of(error)));
+  };
+  const auto run = [&] {
+    tell(LaunchProgram(program));
+    return kExecFailed;
+  };
+  ::setsid();
+  if (!sandbox::HasOwnProcessIds(program.rule.confine)) return run();
+  if (const Status is_free = CheckUidIsFree(program); !is_free) {
+    tell(is_free.error());
+    return kExecFailed;
+  }
+  kept.push_back(answer_fd);
+  return KeepProgram(kept, run, tell);
 }
 
 }  // namespace
@@ -42,11 +66,12 @@ struct RunningPrograms::Pipes {
 };
 
 RunningPrograms::RunningPrograms(EventLoop& loop, Reaper& reaper, std::optional<sandbox::CgroupTree> groups,
-                                 const std::string& group_prefix)
+                                 const std::string& group_prefix, ProgramUids uids)
     : loop_(loop),
       children_(loop, reaper, kMaxPrograms),
       groups_(std::move(groups)),
-      group_prefix_(group_prefix + std::to_string(::getpid()) + "-") {}
+      group_prefix_(group_prefix + std::to_string(::getpid()) + "-"),
+      uids_(std::move(uids)) {}
 
 RunningPrograms::~RunningPrograms() {
   for (auto* programs : {&programs_, &leftovers_})
@@ -71,9 +96,11 @@ Result<RunningPrograms::Pipes> RunningPrograms::MakePipes(const WantedStreams& s
   return pipes;
 }
 
-std::optional<sandbox::Cgroup> RunningPrograms::MakeGroup(uint64_t number) {
+std::optional<sandbox::Cgroup> RunningPrograms::MakeGroup(uint64_t number, policy::Confinement confinement) {
   if (!groups_) return std::nullopt;
-  Result<sandbox::Cgroup> group = groups_->MakeLeaf(group_prefix_ + std::to_string(number));
+  bool is_limited = false;
+  Result<sandbox::Cgroup> group =
+      groups_->MakeLeaf(group_prefix_ + std::to_string(number), sandbox::LimitsOf(confinement), is_limited);
   if (group) return std::move(*group);
   LogWarning("a program runs without a control group of its own: " + group.error().message());
   return std::nullopt;
@@ -84,7 +111,7 @@ Result<pid_t> RunningPrograms::Fork(uint64_t number, const PermittedProgram& pro
   const auto start = [&](int group_fd) {
     return children_.Start(
         {.kept_fds = kept, .cgroup_fd = group_fd},
-        [&program](int answer_fd) { return RunOrTellWhyNot(program, answer_fd); }, on_answer,
+        [&program, &kept](int answer_fd) { return RunOrTellWhyNot(program, kept, answer_fd); }, on_answer,
         [this, number](int wait_status) { Ended(number, wait_status); });
   };
   if (!group) return start(-1);
@@ -102,6 +129,9 @@ void RunningPrograms::Start(PermittedProgram program, const WantedStreams& strea
     return on_started(std::unexpected(Refusal{EAGAIN, "too many ended programs have left processes behind"}));
   Result<Pipes> pipes = MakePipes(streams);
   if (!pipes) return on_started(std::unexpected(Refusal::Of(pipes.error())));
+  const uint32_t own_uid = TakeUid(program.rule);
+  if (own_uid == kNoUid)
+    return on_started(std::unexpected(Refusal{0, "as many sandboxed programs run as there are numbers for"}));
   program.stdin_fd = pipes->in.first.get();
   program.stdout_fd = pipes->out.second.get();
   program.stderr_fd = streams.is_merged ? program.stdout_fd : pipes->err.second.get();
@@ -122,9 +152,12 @@ void RunningPrograms::Start(PermittedProgram program, const WantedStreams& strea
   auto on_answer = [this, number, timeout_ms, started, on_started](Result<ChildAnswer> answer) {
     Launched(number, std::move(answer), timeout_ms, std::move(*started), on_started);
   };
-  std::optional<sandbox::Cgroup> group = MakeGroup(number);
+  std::optional<sandbox::Cgroup> group = MakeGroup(number, program.rule.confine);
   Result<pid_t> pid = Fork(number, program, kept, std::move(on_answer), group);
-  if (!pid) return on_started(std::unexpected(Refusal::Of(pid.error())));
+  if (!pid) {
+    if (own_uid != 0) uids_.GiveBack(own_uid);
+    return on_started(std::unexpected(Refusal::Of(pid.error())));
+  }
   started->pid = *pid;
   programs_.emplace(number, Program{.owner = owner,
                                     .ends_with_request = program.ends_with_request,
@@ -133,7 +166,21 @@ void RunningPrograms::Start(PermittedProgram program, const WantedStreams& strea
                                     .was_timed_out = false,
                                     .status = std::move(pipes->status.second),
                                     .timer = 0,
-                                    .group = std::move(group)});
+                                    .group = std::move(group),
+                                    .own_uid = own_uid});
+}
+
+uint32_t RunningPrograms::TakeUid(policy::ProgramRule& rule) {
+  if (rule.confine != policy::Confinement::kSandboxed) return 0;
+  const uint32_t uid = uids_.Take().value_or(kNoUid);
+  rule.as.uid = rule.as.gid = uid;
+  rule.as.groups.clear();
+  return uid;
+}
+
+void RunningPrograms::Forget(Program& program) {
+  loop_.Cancel(program.timer);
+  if (program.own_uid != 0) uids_.GiveBack(program.own_uid);
 }
 
 void RunningPrograms::Launched(uint64_t number, Result<ChildAnswer> answer, uint32_t timeout_ms, StartedProgram started,
@@ -186,13 +233,13 @@ void RunningPrograms::Ended(uint64_t number, int wait_status) {
     leftovers_.emplace(number, std::move(program));
     return;
   }
-  loop_.Cancel(program.timer);
+  Forget(program);
 }
 
 void RunningPrograms::ForgetEmptyGroups() {
   for (auto left = leftovers_.begin(); left != leftovers_.end();) {
     const bool is_empty = left->second.group->Remove().has_value();
-    if (is_empty) loop_.Cancel(left->second.timer);
+    if (is_empty) Forget(left->second);
     left = is_empty ? leftovers_.erase(left) : std::next(left);
   }
 }

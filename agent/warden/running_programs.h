@@ -12,6 +12,7 @@
 #include "agent/sandbox/cgroup.h"
 #include "agent/warden/child.h"
 #include "agent/warden/launch_program.h"
+#include "agent/warden/program_uids.h"
 #include "agent/warden/refusal.h"
 #include "agent/warden/request_children.h"
 #include "base/event_loop.h"
@@ -50,10 +51,10 @@ class RunningPrograms {
  public:
   using OnStarted = std::function<void(Granted<StartedProgram>)>;
 
-  // Without `groups` what a program leaves behind in another session cannot be ended. `group_prefix` begins the names of
+  // `uids` are for sandboxed programs. Without `groups` what a program leaves behind in another session cannot be ended. `group_prefix` begins the names of
   // the groups.
   RunningPrograms(EventLoop& loop, Reaper& reaper, std::optional<sandbox::CgroupTree> groups,
-                  const std::string& group_prefix = "reeve-");
+                  const std::string& group_prefix = "reeve-", ProgramUids uids = {});
   RunningPrograms(const RunningPrograms&) = delete;
   RunningPrograms& operator=(const RunningPrograms&) = delete;
   ~RunningPrograms();
@@ -85,6 +86,7 @@ class RunningPrograms {
     UniqueFd status;  // our end
     EventLoop::TimerId timer = 0;
     std::optional<sandbox::Cgroup> group;
+    uint32_t own_uid = 0;  // of `sandboxed`: this program's alone; 0: none
   };
   struct Pipes;
 
@@ -97,12 +99,16 @@ class RunningPrograms {
   void Ended(uint64_t number, int wait_status);
   void SignalProgram(Program& program, int signal);
   void ForgetEmptyGroups();
-  std::optional<sandbox::Cgroup> MakeGroup(uint64_t number);
+  std::optional<sandbox::Cgroup> MakeGroup(uint64_t number, policy::Confinement confinement);
+  // Makes the rule's user one that nobody else has. 0 when the confinement wants none, kNoUid when none is left.
+  uint32_t TakeUid(policy::ProgramRule& rule);
+  void Forget(Program& program);
 
   EventLoop& loop_;
   RequestChildren children_;
   std::optional<sandbox::CgroupTree> groups_;
   std::string group_prefix_;
+  ProgramUids uids_;
   uint64_t last_number_ = 0;
   std::map<uint64_t, Program> programs_;
   std::map<uint64_t, Program> leftovers_;  // ended, with processes left in their control group

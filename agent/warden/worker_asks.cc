@@ -41,7 +41,8 @@ WorkerAsks::WorkerAsks(const config::Config& config, const policy::Decider& deci
       loop_(loop),
       surroundings_(std::move(surroundings)),
       reaper_(reaper),
-      programs_(loop, reaper, std::move(surroundings_.groups), surroundings_.group_prefix) {}
+      programs_(loop, reaper, std::move(surroundings_.groups), surroundings_.group_prefix,
+                ProgramUids(config.first_program_uid, config.program_uid_count)) {}
 
 policy::Caller WorkerAsks::CallerOf(const wire::Announce& what) const {
   return {.channel = config_.channels[what.channel].name,

@@ -1,6 +1,7 @@
 #include "agent/sandbox/program_confinement.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -9,6 +10,7 @@
 #include <cstdlib>
 
 #include "agent/sandbox/filter/filter_compile.h"
+#include "agent/sandbox/process_check.h"
 #include "base/sys.h"
 #include "base/testing.h"
 
@@ -18,12 +20,21 @@ namespace {
 constexpr uid_t kUser = 78242;
 constexpr size_t kMaxOutputBytes = 64 << 10;
 
+// Goes on as the first process of a namespace; the process that called ends when that has ended.
+void EnterProcessIds() {
+  if (::unshare(CLONE_NEWPID) < 0) ::_exit(125);
+  const pid_t first = ::fork();
+  if (first == 0) return;
+  ::waitpid(first, nullptr, 0);
+  ::_exit(0);
+}
+
 // Runs a script in a child confined by `program`; returns what it printed, or why it could not be confined.
-template <typename Program>
-std::string RunScript(const Program& program, const std::string& script) {
+std::string RunScript(const ConfinedProgram& program, const std::string& script) {
   sys::TwoFds pipe = sys::Pipe().value();
   const pid_t child = ::fork();
   if (child == 0) {
+    if (HasOwnProcessIds(program.confinement)) EnterProcessIds();
     ::dup2(pipe.second.get(), 1);
     ::dup2(pipe.second.get(), 2);
     const Status confined = ConfineProgram(program);
@@ -39,6 +50,14 @@ std::string RunScript(const Program& program, const std::string& script) {
   ::waitpid(child, nullptr, 0);
   while (!text.empty() && text.back() == '\n') text.pop_back();
   return text;
+}
+
+ConfinedProgram Unconfined() {
+  return {.confinement = policy::Confinement::kUnconfined,
+          .settings = InitialSettings::Take().value(),
+          .groups = {},
+          .state_directory = "",
+          .filter = {}};
 }
 
 class ServiceProgramTest : public testing::Test {
@@ -62,7 +81,7 @@ class ServiceProgramTest : public testing::Test {
   }
   std::string state_;
   std::vector<uint8_t> filter_;
-  ServiceProgram program_;
+  ConfinedProgram program_;
 };
 
 TEST_F(ServiceProgramTest, IsItsUserWithoutAnyCapability) {
@@ -96,7 +115,7 @@ TEST_F(ServiceProgramTest, StillRunsOtherPrograms) {
 
 TEST_F(ServiceProgramTest, RefusesToBeRoot) {
   program_.uid = 0;
-  EXPECT_THAT(RunScript(program_, "echo ran"), testing::HasSubstr("cannot run as root"));
+  EXPECT_THAT(RunScript(program_, "echo ran"), testing::HasSubstr("other than root"));
 }
 
 TEST_F(ServiceProgramTest, RefusesAStateDirectoryThatIsNotThere) {
@@ -104,10 +123,75 @@ TEST_F(ServiceProgramTest, RefusesAStateDirectoryThatIsNotThere) {
   EXPECT_THAT(RunScript(program_, "echo ran"), testing::HasSubstr("No such file or directory"));
 }
 
+// The confinements that ServiceProgramTest is not about; tests/integration/test_confinements.py has the whole tables.
+class ConfinedProgramTest : public testing::TestWithParam<policy::Confinement> {
+ protected:
+  void SetUp() override {
+    if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+    filter_ = CompileProgramFilter(GetParam()).value();
+    const bool has_user = GetParam() == policy::Confinement::kSandboxed;
+    program_ = {.confinement = GetParam(),
+                .settings = InitialSettings::Take().value(),
+                .uid = has_user ? kUser : 0,
+                .gid = has_user ? kUser : 0,
+                .groups = {},
+                .state_directory = "",
+                .filter = filter_};
+  }
+  std::vector<uint8_t> filter_;
+  ConfinedProgram program_;
+};
+
+TEST_P(ConfinedProgramTest, HasAFilterAndRunsAProgram) {
+  EXPECT_EQ(RunScript(program_, "grep -c '^Seccomp:.2' /proc/self/status; ls -d /usr/bin | cat"), "1\n/usr/bin");
+}
+
+TEST_P(ConfinedProgramTest, WritesWhereItMayAndNowhereElse) {
+  const std::string path = "/usr/reeve-was-here-" + std::to_string(::getpid());
+  const std::string said = RunScript(program_, "echo a 2>&1 >" + path + " && rm " + path + " && echo wrote");
+  const bool is_administrator = !HasOwnProcessIds(GetParam());
+  EXPECT_THAT(said, testing::HasSubstr(is_administrator ? "wrote" : "Read-only file system"));
+  EXPECT_EQ(RunScript(program_, "f=$(mktemp /tmp/reeve-XXXXXX) && echo a >$f && cat $f && rm $f"), "a");
+}
+
+TEST_P(ConfinedProgramTest, SeesNoDeviceItCouldHarm) {
+  const std::string said = RunScript(program_, ": >>/dev/kmsg && echo opened");
+  EXPECT_THAT(said, testing::HasSubstr(HasOwnProcessIds(GetParam()) ? "/dev/kmsg" : "opened"));
+  EXPECT_EQ(RunScript(program_, "echo a >/dev/null && echo fine"), "fine");
+}
+
+TEST_P(ConfinedProgramTest, IsNothingWithoutItsFilter) {
+  program_.filter = {};
+  EXPECT_THAT(RunScript(program_, "echo ran"), testing::HasSubstr("a filter of 0 bytes is none"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, ConfinedProgramTest,
+                         testing::Values(policy::Confinement::kAdmin, policy::Confinement::kReadonly,
+                                         policy::Confinement::kSandboxed, policy::Confinement::kHook));
+
+TEST(UidUseTest, AUidIsInUseWhileAProcessHasIt) {
+  if (::geteuid() != 0) GTEST_SKIP() << "becoming another user needs root";
+  constexpr uid_t kOther = kUser + 1;
+  EXPECT_FALSE(IsUidInUse(kOther).value());
+  const sys::TwoFds changed = sys::Pipe().value();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    (void)!::setresuid(kOther, kOther, kOther);
+    (void)sys::WriteAll(changed.second.get(), AsBytes("x"));
+    for (;;) ::pause();
+  }
+  uint8_t byte[1];
+  (void)sys::Read(changed.first.get(), byte);
+  EXPECT_TRUE(IsUidInUse(kOther).value());
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  EXPECT_FALSE(IsUidInUse(kOther).value());
+}
+
 TEST(UnconfinedProgramTest, GetsBackWhatTheServiceManagerGave) {
   const mode_t mask = ::umask(022);
   const auto old_handler = ::signal(SIGPIPE, SIG_DFL);  // systemd starts services with it ignored
-  const UnconfinedProgram program{InitialSettings::Take().value()};
+  const ConfinedProgram program = Unconfined();
   ::umask(0077);
   rlimit files{};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &files), 0);
@@ -128,7 +212,7 @@ TEST(UnconfinedProgramTest, GetsBackWhatTheServiceManagerGave) {
 }
 
 TEST(UnconfinedProgramTest, CarriesNoFilterAndEveryCapability) {
-  const UnconfinedProgram program{InitialSettings::Take().value()};
+  const ConfinedProgram program = Unconfined();
   const std::string lines = "grep -E '^(Cap...|NoNewPrivs|Seccomp):' /proc/self/status";
   // What this test itself has.
   std::string own;

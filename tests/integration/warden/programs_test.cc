@@ -282,12 +282,14 @@ TEST_F(ProgramsTest, WhatIsDeniedIsDeniedUnderTheNameOfALinkToo) {
   EXPECT_EQ(Run(program).status.value, 0);
 }
 
-TEST_F(ProgramsTest, AConfinementThatIsNotThereRefuses) {
+TEST_F(ProgramsTest, AConfinementThatCannotBeRefuses) {
   PermittedProgram program = Any({"true"});
   program.rule.confine = policy::Confinement::kSandboxed;
-  EXPECT_THAT(Start(program, {}).refusal.text, HasSubstr("is not in this version"));
+  EXPECT_THAT(Start(program, {}).refusal.text, HasSubstr("as many sandboxed programs run"));
   program.rule.confine = policy::Confinement::kService;
   EXPECT_THAT(Start(program, {}).refusal.text, HasSubstr("other than root"));
+  program.rule.confine = policy::Confinement::kAdmin;
+  EXPECT_THAT(Start(program, {}).refusal.text, HasSubstr("a filter of 0 bytes is none"));
 }
 
 TEST_F(ProgramsTest, ATimeoutEndsItAndSaysSo) {
