@@ -62,7 +62,7 @@ struct Config {
   uint32_t uid_count = 256;
   uint32_t first_program_uid = 0;  // of the range's last, for programs confined as `sandboxed`
   uint32_t program_uid_count = 0;  // 0: no rule wants one
-  bool is_unprivileged = false;  // served by an ordinary user (agent/config/unprivileged.h)
+  bool is_unprivileged = false;    // served by an ordinary user (agent/config/unprivileged.h)
   LogSettings log;
   std::vector<Channel> channels;
   std::vector<Plugin> plugins;  // plugins[0] is the core's own: sync, ping, info (no library, no worker)
