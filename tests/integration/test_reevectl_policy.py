@@ -102,6 +102,15 @@ def test_check_warns_of_names_that_nothing_has(reevectl, etc):
     assert "'-allow' takes nothing off" in out
 
 
+def test_check_warns_of_a_denied_link(reevectl, etc, tmp_path):
+    (tmp_path / "link").symlink_to("etc/policy.yaml")
+    path = etc / "policy.d/10-open.yaml"
+    path.write_text(f"schema: 1\ndeny:\n  files: [{tmp_path}/link, {etc}/policy.yaml, '/root/**']\n")
+    _, out, _ = reevectl("policy", "check", "--etc-dir", etc)
+    assert out.count("does not deny") == 1
+    assert f"{path}:3: {tmp_path}/link is {etc}/policy.yaml here, which this entry does not deny; name it too" in out
+
+
 def test_check_knows_users_and_owners(reevectl, etc):
     path = etc / "policy.d/10-open.yaml"
     path.write_text("schema: 1\nexec: {rules: {x: {run: /bin/true, as: nobody-of-this-name}}}\n")

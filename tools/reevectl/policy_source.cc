@@ -60,6 +60,20 @@ std::string WithStandIns(const std::string& answers, compile::Problems& warnings
   return known;
 }
 
+// A denial holds for a name and for every link to it, not for what the name itself is a link to.
+void WarnOfDeniedLink(const std::string& path, const policy::Origin& origin, compile::Problems& warnings) {
+  std::error_code error;
+  const std::string target = std::filesystem::canonical(path, error);
+  if (error || target == path) return;
+  warnings.push_back(origin.ToString() + ": " + path + " is " + target +
+                     " here, which this entry does not deny; name it too");
+}
+
+void WarnOfDeniedLinks(const policy::Policy& policy, compile::Problems& warnings) {
+  for (const policy::ProgramDeny& deny : policy.program_denies) WarnOfDeniedLink(deny.run, deny.origin, warnings);
+  for (const policy::FilePathDeny& deny : policy.file_denies) WarnOfDeniedLink(deny.glob, deny.origin, warnings);
+}
+
 void Assemble(const PolicySource& source, const compile::Options& options, LoadedPolicy& loaded) {
   auto gathered = compile::Gather(options);
   if (!gathered) {
@@ -75,6 +89,7 @@ void Assemble(const PolicySource& source, const compile::Options& options, Loade
   }
   loaded.config = std::move(*whole);
   loaded.warnings.insert(loaded.warnings.end(), loaded.config.warnings.begin(), loaded.config.warnings.end());
+  WarnOfDeniedLinks(loaded.config.policy, loaded.warnings);
   for (std::string& line : config::PatternsWithoutCommand(loaded.config)) loaded.warnings.push_back(std::move(line));
 }
 
