@@ -9,6 +9,8 @@
 #   reeve_plugin(NAME MANIFEST FILE SOURCES ... [DEPENDS ...] [LIBRARIES ...] [EXAMPLE])   an example is installed only by
 #                                                                                     cmake --install --component examples
 #   reeve_fuzzer(NAME SOURCES ... [DEPENDS ...] [LIBRARIES ...])      built only under the fuzz preset
+#   reeve_page(NAME.SECTION [FROM FILE.md WHAT ...])                  a manual page, from NAME.SECTION.md if not said otherwise;
+#                                                                     WHAT: its section NAME, which such a file has not
 #
 # DEPENDS names rooms of ours, LIBRARIES what stands outside.
 
@@ -149,4 +151,21 @@ function(reeve_fuzzer name)
   _reeve_link(${name} PRIVATE DEPENDS ${arg_DEPENDS} LIBRARIES ${arg_LIBRARIES})
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzzers)
+endfunction()
+
+function(reeve_page page)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "FROM;WHAT" "")
+  if(NOT arg_FROM)
+    set(arg_FROM ${page}.md)
+  endif()
+  string(REGEX MATCH "[0-9]$" section ${page})
+  set(script ${CMAKE_SOURCE_DIR}/packaging/make-page)
+  set(made ${CMAKE_BINARY_DIR}/pages/${page}.gz)
+  file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/pages)
+  add_custom_command(OUTPUT ${made}
+    COMMAND ${script} ${page} ${PROJECT_VERSION} ${CMAKE_CURRENT_SOURCE_DIR}/${arg_FROM} ${made} ${arg_WHAT}
+    DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${arg_FROM} ${script} VERBATIM)
+  add_custom_target(page-${page} ALL DEPENDS ${made})
+  add_dependencies(reeve_product page-${page})
+  install(FILES ${made} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
 endfunction()

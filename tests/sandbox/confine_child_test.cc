@@ -365,8 +365,9 @@ TEST_F(ConfineChildTest, AnOrdinaryUsersProcessReachesNoFileAndGetsNoPrivilege) 
   policy::SandboxProfile profile = ShellProfile();
   profile.uid = kUser;
   profile.is_unprivileged = true;
-  const std::string said = AsOrdinaryUser(
-      kUser, [&] { return Shell(profile, "read line < /etc/passwd; true > /tmp/x; exec /bin/true; echo not reached"); });
+  const std::string said = AsOrdinaryUser(kUser, [&] {
+    return Shell(profile, "read line < /etc/passwd; true > /tmp/x; exec /bin/true; echo not reached");
+  });
   EXPECT_THAT(said, testing::HasSubstr("cannot open /etc/passwd: Permission denied"));
   EXPECT_THAT(said, testing::HasSubstr("cannot create /tmp/x: Permission denied"));
   EXPECT_THAT(said, testing::HasSubstr("/bin/true: Permission denied"));
