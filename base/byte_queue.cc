@@ -18,15 +18,14 @@ constexpr size_t kCopyBytes = 4096;
 
 ByteQueue::ByteQueue(ByteQueue&& other) noexcept
     : blocks_(std::move(other.blocks_)),
+      first_(std::exchange(other.first_, 0)),
       consumed_(std::exchange(other.consumed_, 0)),
-      size_(std::exchange(other.size_, 0)) {
-  other.blocks_.clear();
-}
+      size_(std::exchange(other.size_, 0)) {}
 
 ByteQueue& ByteQueue::operator=(ByteQueue&& other) noexcept {
   if (this == &other) return *this;
-  blocks_ = std::move(other.blocks_);
-  other.blocks_.clear();
+  blocks_ = std::exchange(other.blocks_, {});
+  first_ = std::exchange(other.first_, 0);
   consumed_ = std::exchange(other.consumed_, 0);
   size_ = std::exchange(other.size_, 0);
   return *this;
@@ -56,7 +55,7 @@ void ByteQueue::Splice(ByteQueue&& other) {
   REEVE_CHECK(this != &other);
   if (other.size_ <= kCopyBytes) {
     size_t skipped = other.consumed_;
-    for (const std::string& block : other.blocks_) {
+    for (const std::string& block : other.blocks()) {
       Append(std::string_view(block).substr(skipped));
       skipped = 0;
     }
@@ -68,8 +67,8 @@ void ByteQueue::Splice(ByteQueue&& other) {
     return;
   }
   // Only the first block of a queue may be partly consumed.
-  other.blocks_.front().erase(0, other.consumed_);
-  for (std::string& block : other.blocks_) blocks_.push_back(std::move(block));
+  other.blocks_[other.first_].erase(0, other.consumed_);
+  for (std::string& block : std::span(other.blocks_).subspan(other.first_)) blocks_.push_back(std::move(block));
   size_ += other.size_;
   other.Clear();
 }
@@ -77,7 +76,7 @@ void ByteQueue::Splice(ByteQueue&& other) {
 size_t ByteQueue::Front(std::span<iovec> pieces) const {
   size_t used = 0;
   size_t skipped = consumed_;
-  for (const std::string& block : blocks_) {
+  for (const std::string& block : blocks()) {
     if (used == pieces.size()) break;
     if (block.size() > skipped) {
       // iovec is writev(2)'s and readv(2)'s, so it cannot say const; nobody writes through it.
@@ -93,10 +92,18 @@ void ByteQueue::Consume(size_t count) {
   size_ -= count;
   if (size_ == 0) return Clear();
   consumed_ += count;
-  while (consumed_ >= blocks_.front().size()) {
-    consumed_ -= blocks_.front().size();
-    blocks_.pop_front();
+  while (consumed_ >= blocks().front().size()) {
+    consumed_ -= blocks().front().size();
+    DropFirstBlock();
   }
+}
+
+// Its memory goes at once; the places of those that are gone go when they are half of all.
+void ByteQueue::DropFirstBlock() {
+  blocks_[first_++] = std::string();
+  if (first_ * 2 < blocks_.size()) return;
+  blocks_.erase(blocks_.begin(), blocks_.begin() + static_cast<std::ptrdiff_t>(first_));
+  first_ = 0;
 }
 
 void ByteQueue::Truncate(size_t size) {
@@ -115,8 +122,9 @@ void ByteQueue::Clear() {
   if (blocks_.size() == 1 && blocks_.front().capacity() <= kBlockBytes) {
     blocks_.front().clear();
   } else {
-    blocks_.clear();
+    blocks_ = {};
   }
+  first_ = 0;
   consumed_ = 0;
   size_ = 0;
 }
@@ -125,7 +133,7 @@ std::string ByteQueue::ToString() const {
   std::string text;
   text.reserve(size_);
   size_t skipped = consumed_;
-  for (const std::string& block : blocks_) {
+  for (const std::string& block : blocks()) {
     text.append(block, skipped);
     skipped = 0;
   }

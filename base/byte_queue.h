@@ -3,10 +3,10 @@
 #include <sys/uio.h>
 
 #include <cstddef>
-#include <deque>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/bytes.h"
 
@@ -45,9 +45,14 @@ class ByteQueue {
 
  private:
   std::string& RoomyBlock(size_t wanted);
+  std::span<const std::string> blocks() const { return std::span(blocks_).subspan(first_); }
+  void DropFirstBlock();
 
-  std::deque<std::string> blocks_;
-  size_t consumed_ = 0;  // of the first block
+  // A queue is moved several times on the way of a request, and mostly has one block: a vector costs nothing to make and to
+  // move, a deque two allocations each.
+  std::vector<std::string> blocks_;
+  size_t first_ = 0;     // blocks before it are gone
+  size_t consumed_ = 0;  // of that block
   size_t size_ = 0;
 };
 

@@ -77,6 +77,24 @@ TEST(ByteQueueTest, SpliceTakesLargeBlocksWithoutCopying) {
   EXPECT_EQ(after[1].iov_base, before[0].iov_base);
 }
 
+TEST(ByteQueueTest, KeepsAppendedBytesInOrderWhileTheFrontGoes) {
+  ByteQueue queue;
+  std::string expected;
+  for (int round = 0; round < 50; ++round) {
+    const std::string block(5000 + round, static_cast<char>('a' + round % 26));
+    ByteQueue part;
+    part.Append(block);
+    queue.Splice(std::move(part));
+    expected += block;
+    const size_t gone = std::min<size_t>(expected.size(), 3700);
+    queue.Consume(gone);
+    expected.erase(0, gone);
+    ASSERT_EQ(queue.ToString(), expected);
+  }
+  queue.Truncate(3);
+  EXPECT_EQ(queue.ToString(), expected.substr(0, 3));
+}
+
 TEST(ByteQueueTest, MovedFromIsEmptyAndUsable) {
   ByteQueue queue;
   queue.Append("abc");

@@ -10,6 +10,9 @@ namespace {
 
 // An object with more members than this gets an index; below it, looking at each key is faster.
 constexpr size_t kIndexFrom = 32;
+// Room made at once in the request itself and in its arguments.
+constexpr size_t kUsualMembers = 4;
+constexpr size_t kRequestLevels = 2;
 
 bool IsScalar(Token::Kind kind) {
   return kind == Token::Kind::kString || kind == Token::Kind::kNumber || kind == Token::Kind::kKeyword;
@@ -106,6 +109,8 @@ Parser::Outcome Parser::TakeKey(Token& token) {
   Container& container = stack_.back();
   if (HasKey(container, token.text)) return Wrong("duplicate key");
   Object& object = *container.value->As<Object>();
+  // Deeper ones are not given what they may not need: they may be many.
+  if (object.empty() && stack_.size() <= kRequestLevels) object.reserve(kUsualMembers);
   object.push_back({std::move(token.text), Value()});
   if (container.keys != nullptr) container.keys->insert(static_cast<uint32_t>(object.size() - 1));
   expects_ = Expects::kColon;
