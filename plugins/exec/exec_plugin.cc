@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <csignal>
 #include <utility>
+#include <vector>
 
 #include "plugins/exec/capture_mode.h"
 #include "plugins/exec/signal_name.h"
@@ -79,6 +80,11 @@ void ExecPlugin::BeginRun(ExecRecord& record, uint64_t request_id, uint64_t prog
   });
 }
 
+void ExecPlugin::OnFinished(ExecRecord& record) {
+  if (record.run) return FinishRun(record);
+  FinishPolls(record.serial);
+}
+
 // Nothing is left to ask about once it is answered.
 void ExecPlugin::FinishRun(ExecRecord& record) {
   if (!record.run) return;
@@ -97,11 +103,35 @@ void ExecPlugin::FinishRun(ExecRecord& record) {
 void ExecPlugin::ExecStatus(const Request& request, Reply& reply) {
   const Result<ExecRecord*> record = follower_.records().Find(request.channel, request.arguments.Int("pid"));
   if (!record) return reply.Fail(REEVE_ERROR_NOT_FOUND, record.error().message());
-  if (!(*record)->is_finished()) return reply.Return("{\"exited\": false}");
-  if (!WriteFinishedStatus(**record, reply)) {
+  if ((*record)->is_finished()) return Tell(request.id, **record, reply);
+  const uint64_t id = request.id;
+  const uint64_t timer = agent().After(kPollPatienceMs, [this, id] { EndPoll(id); });
+  pending_polls_.emplace(id, PendingPoll{std::move(reply), (*record)->serial, timer});
+}
+
+void ExecPlugin::FinishPolls(uint64_t serial) {
+  std::vector<uint64_t> over;
+  for (const auto& [id, poll] : pending_polls_)
+    if (poll.serial == serial) over.push_back(id);
+  for (const uint64_t id : over) EndPoll(id);
+}
+
+void ExecPlugin::EndPoll(uint64_t request_id) {
+  auto poll = pending_polls_.extract(request_id);
+  if (poll.empty()) return;
+  agent().Cancel(poll.mapped().timer);
+  ExecRecord* const record = follower_.records().FindSerial(poll.mapped().serial);
+  if (record == nullptr) return poll.mapped().reply.Fail(REEVE_ERROR_NOT_FOUND, "the program is not known any more");
+  Tell(request_id, *record, poll.mapped().reply);
+}
+
+void ExecPlugin::Tell(uint64_t request_id, const ExecRecord& record, Reply& reply) {
+  if (!record.is_finished()) return reply.Return("{\"exited\": false}");
+  const uint64_t serial = record.serial;
+  if (!WriteFinishedStatus(record, reply)) {
     return reply.Fail(REEVE_ERROR_CANCELLED, "the reply could not be sent");
   }
-  serial_by_settling_request_[request.id] = (*record)->serial;
+  serial_by_settling_request_[request_id] = serial;
   reply.WantSettled();
   reply.Finish();
 }
@@ -140,6 +170,10 @@ void ExecPlugin::FinishSignal(uint64_t request_id, const plugin::Refusal& refusa
 void ExecPlugin::Cancelled(uint64_t request_id) {
   if (auto start = pending_starts_.extract(request_id); !start.empty())
     return start.mapped().reply.Fail(REEVE_ERROR_CANCELLED, "the program could not be started in time");
+  if (auto poll = pending_polls_.extract(request_id); !poll.empty()) {
+    agent().Cancel(poll.mapped().timer);
+    return poll.mapped().reply.Fail(REEVE_ERROR_CANCELLED, "the program still runs");
+  }
   if (auto signal = pending_signals_.extract(request_id); !signal.empty())
     return signal.mapped().reply.Fail(REEVE_ERROR_CANCELLED, "the program could not be signalled in time");
   ExecRecord* const record = follower_.records().FindRun(request_id);

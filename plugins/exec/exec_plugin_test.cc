@@ -35,8 +35,14 @@ class ExecPluginTest : public testing::Test {
     EXPECT_EQ(answer.status, REEVE_OK) << answer.text;
     return agent_.program();
   }
+  std::shared_ptr<Answer> Poll(uint32_t pid = 4711, uint32_t channel = 0) {
+    return agent_.Begin("guest-exec-status", "{\"pid\": " + std::to_string(pid) + "}", channel);
+  }
   Answer StatusAnswer(uint32_t pid = 4711, uint32_t channel = 0) {
-    return agent_.Call("guest-exec-status", "{\"pid\": " + std::to_string(pid) + "}", channel);
+    const auto answer = Poll(pid, channel);
+    if (!answer->is_finished) agent_.Advance(std::chrono::milliseconds(ExecPlugin::kPollPatienceMs));
+    EXPECT_TRUE(answer->is_finished);
+    return *answer;
   }
   std::string Status(uint32_t pid = 4711) {
     const Answer answer = StatusAnswer(pid);
@@ -152,6 +158,36 @@ TEST_F(ExecPluginTest, RunningProgramHasNotExited) {
   program.Say(program.out, "early");
   Turns();
   EXPECT_EQ(Status(), R"({"exited": false})");
+}
+
+TEST_F(ExecPluginTest, PollWaitsALittleForTheEnd) {
+  FakeAgent::FakeProgram& program = Run(R"("capture-output": false)");
+  const auto early = Poll();
+  agent_.Advance(std::chrono::milliseconds(ExecPlugin::kPollPatienceMs - 1));
+  EXPECT_FALSE(early->is_finished);
+  agent_.Advance(std::chrono::milliseconds(1));
+  EXPECT_EQ(early->value, R"({"exited": false})");
+  const auto late = Poll();
+  program.End(REEVE_PROGRAM_EXITED, 0);
+  Turns();
+  EXPECT_EQ(late->value, R"({"exitcode": 0, "exited": true})");
+}
+
+TEST_F(ExecPluginTest, TwoPollsThatWaitAreBothToldOfTheEnd) {
+  FakeAgent::FakeProgram& program = Run(R"("capture-output": false)");
+  const auto one = Poll(), other = Poll();
+  program.End(REEVE_PROGRAM_EXITED, 3);
+  Turns();
+  EXPECT_EQ(one->value, R"({"exitcode": 3, "exited": true})");
+  EXPECT_EQ(other->value, one->value);
+}
+
+TEST_F(ExecPluginTest, CancelledPollIsAnsweredOnce) {
+  Run(R"("capture-output": false)");
+  const auto poll = Poll();
+  agent_.CancelRequest(agent_.last_request_id());
+  EXPECT_EQ(poll->status, REEVE_ERROR_CANCELLED);
+  agent_.Advance(std::chrono::milliseconds(ExecPlugin::kPollPatienceMs));
 }
 
 TEST_F(ExecPluginTest, ExitCodeAndOutputInTheHostsOrder) {
