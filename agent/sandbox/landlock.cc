@@ -1,5 +1,6 @@
 #include "agent/sandbox/landlock.h"
 
+#include <fcntl.h>
 #include <linux/landlock.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -98,6 +99,17 @@ Result<LandlockRules> LandlockRules::CreateForSpecialFiles() {
   const uint32_t level = std::min(LandlockLevel(), kKnownLevel);
   if (level == 0) return Fail(Code::kUnsupported, "this kernel has no Landlock");
   return RefuseWriting(level);
+}
+
+Result<LandlockRules> LandlockRules::CreateAgainstOtherProcesses() {
+  const uint32_t level = std::min(LandlockLevel(), kKnownLevel);
+  if (level == 0) return Fail(Code::kUnsupported, "this kernel has no Landlock");
+  // A ruleset must handle something. Moving between directories is refused by each one that does not allow it.
+  const uint64_t handled = level >= 2 ? LANDLOCK_ACCESS_FS_REFER : kMakeDevices;
+  LandlockRules rules(REEVE_TRY(CreateRuleset({.handled_files = handled}, level)), handled);
+  const UniqueFd root = REEVE_TRY(sys::Open("/", O_PATH | O_DIRECTORY));
+  REEVE_TRY(rules.Allow(root.get(), policy::PathAccess::kReadWrite));
+  return rules;
 }
 
 Result<LandlockRules> LandlockRules::RefuseWriting(uint32_t level) {

@@ -28,6 +28,9 @@ class LandlockRules {
   static Result<LandlockRules> CreateForWriting();
   // The same beside read-only mounts, which do not hold devices and fifos. Any level will do: truncation is the mounts' part.
   static Result<LandlockRules> CreateForSpecialFiles();
+  // Refuses no file. But a process under any rules reaches into none outside of them (ptrace(2), "access mode checking"), so
+  // that /proc/PID/root of one in another mount namespace is no way around what is read-only here.
+  static Result<LandlockRules> CreateAgainstOtherProcesses();
 
   // Allows `access` on a file, or beneath a directory. `fd` may be O_PATH and is only lent.
   Status Allow(int fd, policy::PathAccess access);

@@ -144,17 +144,16 @@ Status ConfineHook(const ConfinedProgram& program) {
   return InstallFilter(program.filter, FilterScope::kThisThread);
 }
 
-// A machine without the right to make a mount namespace still has Landlock, which waits for no_new_privs.
+// A machine without the right to make a mount namespace still has Landlock's own refusals. Beside mounts it keeps the program
+// from those of its user's processes that stand among writable ones. Landlock waits for no_new_privs.
 Status ConfineService(const ConfinedProgram& program) {
   if (program.uid == 0)
     return Fail(Code::kInvalidArgument, "a program confined as service runs as a user other than root");
   program.settings.Restore();
   const Status by_mounts = ReadOnlyByMounts(program.state_directory);
-  if (by_mounts) {
-    REEVE_TRY(DropEverything(program));
-    return InstallFilter(program.filter, FilterScope::kThisThread);
-  }
-  const Result<LandlockRules> rules = WritingRules(program.state_directory);
+  const Result<LandlockRules> rules =
+      by_mounts ? LandlockRules::CreateAgainstOtherProcesses() : WritingRules(program.state_directory);
+  if (!rules && by_mounts) return Fail(rules.error());
   if (!rules) return Fail(rules.error().Within(by_mounts.error().message()));
   REEVE_TRY(DropEverything(program));
   REEVE_TRY(rules->Restrict());

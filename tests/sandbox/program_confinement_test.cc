@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -102,6 +103,25 @@ TEST_F(ServiceProgramTest, WritesItsStateDirectoryAndNothingElse) {
 TEST_F(ServiceProgramTest, WritesNothingWithoutAStateDirectory) {
   program_.state_directory.clear();
   EXPECT_THAT(RunScript(program_, "echo text > " + state_ + "/file"), testing::HasSubstr("Read-only file system"));
+}
+
+// Another process of the same user stands where nothing is read-only.
+TEST_F(ServiceProgramTest, WritesNothingThroughTheRootOfAnotherProcess) {
+  const pid_t other = ::fork();
+  if (other == 0) {
+    if (::setresgid(kUser, kUser, kUser) != 0 || ::setresuid(kUser, kUser, kUser) != 0) ::_exit(1);
+    ::execl("/bin/sleep", "sleep", "100", nullptr);
+    ::_exit(1);
+  }
+  const std::string path = "/proc/" + std::to_string(other) + "/root" + state_;
+  program_.state_directory.clear();
+  const std::string output =
+      RunScript(program_, "sleep 0.2; chmod 0711 " + path + " && echo changed; echo text > " + path + "/file; ls " + state_);
+  ::kill(other, SIGKILL);
+  ::waitpid(other, nullptr, 0);
+  EXPECT_THAT(output, testing::Not(testing::HasSubstr("changed")));
+  EXPECT_THAT(output, testing::Not(testing::EndsWith("file"))) << output;
+  EXPECT_THAT(output, testing::HasSubstr("Permission denied"));
 }
 
 TEST_F(ServiceProgramTest, MakesNoNamespace) {
