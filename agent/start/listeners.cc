@@ -2,6 +2,7 @@
 
 #include <linux/vm_sockets.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -31,6 +32,15 @@ Status BindAndListen(int fd, const sockaddr* address, socklen_t length, const st
   return {};
 }
 
+// What an earlier run left goes, as with qemu-ga; a file that is no socket is somebody's, and a wrong path is to be told.
+Status RemoveStaleSocket(const std::string& path) {
+  struct stat status{};
+  if (::lstat(path.c_str(), &status) != 0) return {};
+  if (!S_ISSOCK(status.st_mode)) return Fail(Code::kInvalidArgument, path + " is there and is no socket");
+  if (::unlink(path.c_str()) != 0) return FailErrno("remove " + path);
+  return {};
+}
+
 Result<UniqueFd> ListenUnix(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -39,7 +49,7 @@ Result<UniqueFd> ListenUnix(const std::string& path) {
   std::memcpy(address.sun_path, path.data(), path.size());
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return FailErrno("make a unix socket");
-  ::unlink(path.c_str());  // what an earlier run left, as qemu-ga does
+  REEVE_TRY(RemoveStaleSocket(path));
   REEVE_TRY(BindAndListen(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address, path));
   return fd;
 }

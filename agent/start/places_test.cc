@@ -65,8 +65,8 @@ config::Channel UnixChannel(const std::string& path) {
   return channel;
 }
 
-TEST_F(ListenersTest, AUnixSocketReplacesWhatStoodThereAndListens) {
-  Write("socket", "left over");
+TEST_F(ListenersTest, AUnixSocketReplacesOneThatStoodThereAndListens) {
+  REEVE_ASSERT_OK(MakeListeners({UnixChannel(Path("socket"))}, 0));
   const auto listeners = MakeListeners({config::Channel{}, UnixChannel(Path("socket"))}, 0);
   REEVE_ASSERT_OK(listeners);
   ASSERT_EQ(listeners->size(), 1u);
@@ -75,6 +75,17 @@ TEST_F(ListenersTest, AUnixSocketReplacesWhatStoodThereAndListens) {
   Path("socket").copy(address.sun_path, sizeof address.sun_path - 1);
   const UniqueFd client(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   EXPECT_EQ(::connect(client.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+}
+
+TEST_F(ListenersTest, RemovesNothingButASocket) {
+  Write("file", "precious");
+  fs::create_symlink("file", top_ / "link");
+  fs::create_directory(top_ / "directory");
+  for (const char* name : {"file", "link", "directory"}) {
+    EXPECT_THAT(MakeListeners({UnixChannel(Path(name))}, 0), FailsSaying("is no socket")) << name;
+    EXPECT_TRUE(fs::is_symlink(top_ / name) || fs::exists(top_ / name)) << name;
+  }
+  EXPECT_EQ(Read("file"), "precious");
 }
 
 TEST_F(ListenersTest, SaysWhichSocketCannotBeHad) {
