@@ -12,7 +12,8 @@ def reevectl(reeve_install, tmp_path):
     (tmp_path / "etc").mkdir(mode=0o755)
 
     def call(*words):
-        ended = subprocess.run([f"{reeve_install}/bin/reevectl", *map(str, words)], capture_output=True, text=True, timeout=20)
+        ended = subprocess.run([f"{reeve_install}/bin/reevectl", *map(str, words)], capture_output=True, text=True, errors="replace",
+                               timeout=20)
         return ended.returncode, ended.stdout, ended.stderr
 
     return call
@@ -43,6 +44,17 @@ def test_check_tells_where_each_mistake_stands(reevectl, tmp_path):
     assert (code, out) == (1, f"read: {policy}\n{policy}:2:1: unknown key 'profil' in a policy; did you mean 'profile'?\n")
     code, out, _ = reevectl("policy", "check", "--json", "--etc-dir", tmp_path / "etc")
     assert code == 1 and json.loads(out)["errors"] == [f"{policy}:2:1: unknown key 'profil' in a policy; did you mean 'profile'?"]
+
+
+def test_names_of_files_cannot_command_the_terminal(reevectl, tmp_path):
+    drop_ins = tmp_path / "dropped"
+    drop_ins.mkdir()
+    (drop_ins / "a\x1b[2J\u009b2J.yaml").write_text("schema: 1\nprofil: open\n")
+    code, out, _ = reevectl("policy", "check", drop_ins)
+    assert code == 1 and "\\x1b[2J" in out and "\\x9b2J" in out
+    assert "\x1b" not in out and "\u009b" not in out, out
+    code, _, err = reevectl("policy", "explain", "--policy", drop_ins / "\x1b[2J", "guest-ping")
+    assert code == 2 and "\\x1b[2J" in err and "\x1b" not in err, err
 
 
 POLICY = """\
