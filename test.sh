@@ -52,7 +52,7 @@ run_example() {
 run_guest() {
   headline 'package'
   "$python" tests/support/as_test.py "$results/package.xml" package cmake --build "$build" --target package
-  run_pytest guest tests/vm 900
+  run_pytest guest tests/vm 1800
 }
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }

@@ -1,7 +1,7 @@
 # The only place with compiler flags, beside what every plugin is built with (plugin-api/cmake/ReevePlugin.cmake).
 # A room says what it is made of:
 #
-#   reeve_library(NAME SOURCES ... [DEPENDS ...] [LIBRARIES ...])
+#   reeve_library(NAME SOURCES ... [DEPENDS ...] [LIBRARIES ...] [SMALL])   SMALL: what runs seldom and stays in memory
 #   reeve_executable(NAME SOURCES ... [DEPENDS ...] [LIBRARIES ...] [STATIC_RUNTIME] [INSTALL bin|sbin|libexec])
 #   reeve_test(NAME SOURCES ... [DEPENDS ...] [LIBRARIES ...] [LABEL unit] [ONE_RUN])   GoogleTest; ONE_RUN: one ctest
 #                                                                     test for the whole program, where its start is dear
@@ -39,7 +39,7 @@ target_compile_options(reeve_flags INTERFACE
   $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor>
   -fvisibility=hidden -fstack-protector-strong -fno-strict-aliasing
   -ffunction-sections -fdata-sections
-  $<$<CONFIG:Release>:-O2> $<$<CONFIG:Debug>:-Og>)
+  $<$<CONFIG:Release>:$<IF:$<BOOL:$<TARGET_PROPERTY:REEVE_SMALL>>,-Os,-O2>> $<$<CONFIG:Debug>:-Og>)
 target_link_options(reeve_flags INTERFACE
   -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--gc-sections -Wl,--as-needed)
 if(NOT REEVE_SANITIZE)
@@ -66,9 +66,10 @@ function(_reeve_link target scope)
 endfunction()
 
 function(reeve_library name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;DEPENDS;LIBRARIES")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "SMALL" "" "SOURCES;DEPENDS;LIBRARIES")
   add_library(${name} STATIC ${arg_SOURCES})
   _reeve_link(${name} PUBLIC DEPENDS ${arg_DEPENDS} LIBRARIES ${arg_LIBRARIES})
+  set_target_properties(${name} PROPERTIES REEVE_SMALL "${arg_SMALL}")
 endfunction()
 
 function(reeve_executable name)

@@ -515,3 +515,11 @@ def test_service_manager_hears_that_it_is_ready_and_that_it_stops(stopped):
         assert stopped.call("guest-ping") == {"return": {}}  # it was true
         stopped.stop()
         assert manager.recv(4096) == b"STOPPING=1"
+
+
+@pytest.mark.parametrize("program", ["sbin/reeved", "libexec/reeve/reeve-core"])
+def test_what_stays_in_memory_holds_one_runtime(reeve_install, program):
+    """A shared C++ library would bring a second one beside the static one (docs/adr/0013)."""
+    listed = subprocess.run(["ldd", reeve_install / program], capture_output=True, text=True, check=True).stdout
+    names = {line.split()[0].rpartition("/")[2] for line in listed.splitlines()}
+    assert names <= {"linux-vdso.so.1", "libc.so.6", "libm.so.6", "ld-linux-x86-64.so.2"}

@@ -28,6 +28,8 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
+    # What takes Reeve off the guest comes last.
+    items.sort(key=lambda item: item.path.name == "test_package.py")
     if AGENT == "reeve":
         return
     for item in items:
