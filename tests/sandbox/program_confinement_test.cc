@@ -115,8 +115,8 @@ TEST_F(ServiceProgramTest, WritesNothingThroughTheRootOfAnotherProcess) {
   }
   const std::string path = "/proc/" + std::to_string(other) + "/root" + state_;
   program_.state_directory.clear();
-  const std::string output =
-      RunScript(program_, "sleep 0.2; chmod 0711 " + path + " && echo changed; echo text > " + path + "/file; ls " + state_);
+  const std::string output = RunScript(
+      program_, "sleep 0.2; chmod 0711 " + path + " && echo changed; echo text > " + path + "/file; ls " + state_);
   ::kill(other, SIGKILL);
   ::waitpid(other, nullptr, 0);
   EXPECT_THAT(output, testing::Not(testing::HasSubstr("changed")));
