@@ -1,7 +1,6 @@
 #include "agent/compile/policy_layers.h"
 
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -21,13 +20,8 @@ constexpr char kSuffix[] = ".yaml";
 // A file that goes between listing and reading makes all of it be looked at again; this often in a row is no accident.
 constexpr int kMaxAttempts = 5;
 
-bool IsNullDevice(const std::string& path) {
-  struct stat status;
-  return ::stat(path.c_str(), &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3);
-}
-
-PolicyFile::State StateOf(const std::string& path) {
-  return IsNullDevice(path) ? PolicyFile::State::kSwitchedOff : PolicyFile::State::kRead;
+PolicyFile::State StateOf(const Options& options, const std::string& path) {
+  return IsNothing(options.trust, path) ? PolicyFile::State::kSwitchedOff : PolicyFile::State::kRead;
 }
 
 Result<std::vector<std::string>> Names(const Options& options, const std::string& directory) {
@@ -47,7 +41,7 @@ Status AddDirectory(const Options& options, const PolicyPlace& place, PolicyLaye
   for (const std::string& name : REEVE_TRY(Names(options, place.path))) {
     const std::string path = place.path + "/" + name;
     if (name.ends_with(kSuffix)) {
-      layers.files.push_back({path, StateOf(path), ""});
+      layers.files.push_back({path, StateOf(options, path), ""});
     } else if (name.ends_with(".yml")) {
       layers.warnings.push_back(path + ": is not read; the name of a drop-in ends with .yaml");
     }
@@ -77,7 +71,7 @@ std::expected<PolicyLayers, Problems> FindFiles(const Options& options) {
     if (place.kind == PolicyPlace::Kind::kFile) {
       struct stat status;
       const bool is_absent = place.may_be_absent && ::lstat(place.path.c_str(), &status) != 0 && errno == ENOENT;
-      if (!is_absent) layers.files.push_back({place.path, StateOf(place.path), ""});
+      if (!is_absent) layers.files.push_back({place.path, StateOf(options, place.path), ""});
       continue;
     }
     const size_t before = layers.files.size();
@@ -115,7 +109,7 @@ void AddWithTarget(const std::string& path, std::vector<std::string>& paths) {
   paths.push_back(path);
   std::error_code error;
   const fs::path target = fs::canonical(path, error);
-  if (!error && target != path && !IsNullDevice(path)) paths.push_back(target);
+  if (!error && target != path && !IsNothing(Trust::kAnybody, path)) paths.push_back(target);
 }
 
 }  // namespace

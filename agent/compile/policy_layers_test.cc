@@ -98,6 +98,18 @@ TEST_F(PolicyLayersTest, ALinkToTheNullDeviceSwitchesTheNameOff) {
   EXPECT_THAT(ReadNames(), ElementsAre("run/policy.d/a.yaml"));
 }
 
+TEST_F(PolicyLayersTest, ALinkOnAWayOfOthersSwitchesNothingOff) {
+  Write("vendor/a.yaml");
+  fs::create_directory(folder_ + "/theirs");
+  fs::permissions(folder_ + "/theirs", fs::perms(0777));
+  Link("theirs/target.yaml", "/dev/null");
+  Link("etc/policy.yaml", folder_ + "/theirs/target.yaml");
+  EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("theirs: may be written by others")));
+  fs::remove(folder_ + "/etc/policy.yaml");
+  Link("etc/policy.d/a.yaml", folder_ + "/theirs/target.yaml");
+  EXPECT_THAT(Refusals(), ElementsAre(HasSubstr("theirs: may be written by others")));
+}
+
 TEST_F(PolicyLayersTest, AMaskedFileIsNotLookedInto) {
   Write("vendor/a.yaml");
   fs::permissions(folder_ + "/vendor/a.yaml", fs::perms(0666));

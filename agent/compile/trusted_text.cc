@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,7 +26,13 @@ bool IsWritableByOthers(const struct stat& status) {
   return (status.st_mode & others) != 0;
 }
 
+// Nothing can be read there, whoever may write.
+bool IsNullDevice(const struct stat& status) {
+  return S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3);
+}
+
 Status CheckOwner(const struct stat& status, const std::string& path) {
+  if (IsNullDevice(status)) return {};
   if (status.st_uid != 0 && status.st_uid != ::geteuid()) {
     return Fail(Code::kDenied, path + ": belongs to user " + std::to_string(status.st_uid) + ", not to root");
   }
@@ -132,6 +139,13 @@ Result<std::string> ReadTrusted(const std::string& path, size_t limit_bytes) {
   if (!S_ISREG(way.status.st_mode)) return Fail(Code::kDenied, path + ": is not a regular file");
   const UniqueFd fd = REEVE_TRY(OpenEnd(way, O_RDONLY));
   return sys::ReadToEnd(fd.get(), limit_bytes);
+}
+
+bool IsNothing(Trust trust, const std::string& path) {
+  struct stat status = {};
+  if (trust == Trust::kAnybody) return ::stat(path.c_str(), &status) == 0 && IsNullDevice(status);
+  const Result<WayEnd> way = Walk().To(path);
+  return way && IsNullDevice(way->status);
 }
 
 Result<std::string> ReadText(Trust trust, const std::string& path, size_t limit_bytes) {

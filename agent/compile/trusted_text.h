@@ -23,6 +23,9 @@ enum class Trust : uint8_t {
 };
 Result<std::string> ReadText(Trust trust, const std::string& path, size_t limit_bytes);
 
+// Whether `path` is /dev/null, or a link to it on a way as above: who cannot be trusted with a file switches none off.
+bool IsNothing(Trust trust, const std::string& path);
+
 // Who may add a name to a directory whose files count by being there.
 enum class Listing : uint8_t {
   kOwnerAdds,       // its owner alone
