@@ -1,6 +1,11 @@
 #include "agent/start/qemu_ga_conf.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+
+#include <cerrno>
+#include <filesystem>
 
 #include "agent/start/key_file.h"
 #include "agent/warden/trusted_file.h"
@@ -12,9 +17,23 @@ namespace {
 constexpr char kDefaultFile[] = "/etc/qemu/qemu-ga.conf";
 constexpr char kGroup[] = "general";
 
+// Where links lead, the whole way there written by nobody but root.
+Result<std::string> TrustedPath(const std::string& path) {
+  std::error_code error;
+  const std::string absolute = std::filesystem::absolute(path, error).string();
+  if (path.empty()) return Fail(Error::System(ENOENT, "open the empty path"));
+  if (error) return Fail(Error::System(error.value(), "open " + path));
+  char resolved[PATH_MAX];
+  if (::realpath(absolute.c_str(), resolved) == nullptr) return FailErrno("open " + path);
+  REEVE_TRY(warden::CheckWay(absolute));
+  REEVE_TRY(warden::CheckWay(resolved));
+  return std::string(resolved);
+}
+
 Result<std::string> ReadConfiguration(const std::string& path) {
+  const std::string resolved = REEVE_TRY(TrustedPath(path));
   // A fifo without writer must not hold us; a terminal is not to be taken.
-  const UniqueFd file = REEVE_TRY(sys::Open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY));
+  const UniqueFd file = REEVE_TRY(sys::Open(resolved, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
   const struct stat status = REEVE_TRY(sys::Stat(file.get()));
   if (!S_ISREG(status.st_mode)) return Fail(Code::kInvalidArgument, "not a regular file");
   REEVE_TRY(warden::CheckOwnership(status, path));

@@ -19,7 +19,7 @@ struct ConfigurationFile {
 ConfigurationFile WhichConfigurationFile(const std::optional<std::string>& option, const char* environment);
 
 // Puts what the file says over `options`. Fails, naming it, when it cannot be read or understood, is not a regular file, or
-// others than root may write it. Before serving: it may sleep on the file system.
+// others than root may write it or a directory on its way. Before serving: it may sleep on the file system.
 Status LoadConfiguration(const ConfigurationFile& file, Options& options);
 
 // The same for its text. Unknown keys and groups mean nothing. Pure.

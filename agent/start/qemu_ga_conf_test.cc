@@ -115,6 +115,7 @@ TEST_F(LoadTest, ReadsAFile) {
 TEST_F(LoadTest, AMissingOneIsFineUnlessItWasNamed) {
   const std::string path = (top_ / "none").string();
   EXPECT_THAT(Load(path), IsOk());
+  EXPECT_THAT(Load(""), IsOk());
   EXPECT_THAT(Load(path, true), FailsSaying("error loading configuration from path: " + path + ", "));
 }
 
@@ -132,6 +133,16 @@ TEST_F(LoadTest, RefusesWhatOthersMayWrite) {
   const std::string path = Write("[general]\n");
   ASSERT_EQ(::chmod(path.c_str(), 0646), 0);
   EXPECT_THAT(Load(path), FailsSaying("may be written by others"));
+}
+
+TEST_F(LoadTest, RefusesAFileOnAWayThatOthersMayWrite) {
+  fs::create_directory(top_ / "theirs");
+  fs::rename(Write("[general]\n"), top_ / "theirs/conf");
+  fs::create_symlink("theirs/conf", top_ / "link");
+  EXPECT_THAT(Load((top_ / "link").string()), IsOk());
+  fs::permissions(top_ / "theirs", fs::perms::all);
+  for (const char* name : {"theirs/conf", "link", "theirs/../link"})
+    EXPECT_THAT(Load((top_ / name).string()), FailsSaying("theirs may be written by others")) << name;
 }
 
 }  // namespace
