@@ -20,7 +20,8 @@ struct PolicyText {
 // The texts of the base profiles, indexed by BaseProfile. Each is itself a policy, without `profile:`.
 using ProfileTexts = std::array<PolicyText, 3>;
 
-const std::vector<std::string>& ProfileNames();  // "minimal", "standard", "open", as BaseProfile counts
+const std::vector<std::string>& ProfileNames();      // "minimal", "standard", "open", as BaseProfile counts
+const std::vector<std::string>& ConfinementNames();  // as Confinement counts
 
 // All texts together, however many there are. Each has kMaxYamlBytes of its own.
 inline constexpr size_t kMaxPolicyBytes = 1 << 20;

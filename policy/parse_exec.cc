@@ -2,19 +2,15 @@
 
 #include "policy/glob.h"
 #include "policy/matcher.h"
+#include "policy/parse.h"
 #include "policy/parse_sections.h"
 
 namespace reeve::policy {
 namespace {
 
-// More than this of one stream is never kept (qemu-ga's cap).
-constexpr uint64_t kMaxOutputBytes = 16 << 20;
 constexpr uint64_t kMaxStdinBytes = 48 << 20;
 // A rule that says nothing: long enough for a package installation, short enough that nothing hangs for ever.
 constexpr uint32_t kDefaultTimeoutMs = 10 * 60 * 1000;
-
-// In the order of Confinement.
-const std::vector<std::string> kConfinementWords = {"unconfined", "admin", "service", "readonly", "sandboxed", "hook"};
 
 // What a sandboxed program sees of the machine; /bin and the like are links to below /usr, or directories of their own.
 constexpr std::string_view kSandboxedDirectories[] = {"/usr/", "/bin/", "/sbin/", "/lib/", "/lib64/"};
@@ -151,7 +147,7 @@ void ReadRuleKeys(SchemaReader& reader, const YamlNode& node, ProgramRule& rule)
   if (const YamlNode* args = find("args")) ReadArguments(reader, *args, rule);
   if (const YamlNode* as = find("as")) rule.as = ReadUser(reader, *as, "as");
   if (const YamlNode* confine = find("confine")) {
-    const auto word = reader.Word(*confine, "confine", kConfinementWords);
+    const auto word = reader.Word(*confine, "confine", ConfinementNames());
     if (word) rule.confine = static_cast<Confinement>(*word);
   }
   if (const YamlNode* timeout = find("timeout")) ReadTimeout(reader, *timeout, rule);
@@ -257,6 +253,11 @@ void ReadDeniedPlugin(SchemaReader& reader, const YamlNode& node, Policy& policy
 }
 
 }  // namespace
+
+const std::vector<std::string>& ConfinementNames() {
+  static const std::vector<std::string> names = {"unconfined", "admin", "service", "readonly", "sandboxed", "hook"};
+  return names;
+}
 
 Origin OriginOf(const SchemaReader& reader, const YamlNode& node) {
   return {reader.FileOf(node), node.line};

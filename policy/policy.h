@@ -71,6 +71,9 @@ struct ProgramIdentity {
   uint64_t inode = 0;
 };
 
+// More than this of one output is never kept: qemu-ga's cap, and what holds where a rule says nothing.
+inline constexpr uint64_t kMaxOutputBytes = 16 << 20;
+
 struct ProgramRule {
   std::string name;  // the key under exec.rules
   Origin origin;
@@ -82,7 +85,7 @@ struct ProgramRule {
   RunAs as;                      // root unless said
   Confinement confine = Confinement::kService;
   uint32_t timeout_ms = 0;    // 0: none (open)
-  uint64_t output_bytes = 0;  // captured per stream; 0: the default cap
+  uint64_t output_bytes = 0;  // captured per stream; 0: kMaxOutputBytes
   bool allows_stdin = false;
   uint32_t stdin_max_bytes = 0;       // 0 with allows_stdin: the default cap
   bool inherits_environment = false;  // open: qemu-ga's semantics, host's env replaces it

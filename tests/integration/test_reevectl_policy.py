@@ -158,6 +158,12 @@ def test_explain_names_the_rule_of_a_program_and_what_it_runs_under(reevectl, et
     assert told["program"]["confinement"] == "service" and told["worker"]["capabilities"] == "none"
 
 
+def test_explain_names_no_user_for_a_program_that_gets_a_number_of_its_own(reevectl, etc):
+    (etc / "policy.d/10-open.yaml").write_text("schema: 1\nexec: {rules: {boxed: {run: /usr/bin/id, confine: sandboxed}}}\n")
+    program = explain(reevectl, etc, "guest-exec", "/usr/bin/id")["program"]
+    assert (program["confinement"], program["user"], program["output kept"]) == ("sandboxed", "one of its own", "16 MiB")
+
+
 def test_explain_says_which_argument_does_not_fit(reevectl, etc):
     told = explain(reevectl, etc, "guest-exec", "/usr/bin/echo", "-n", "hello")
     assert not told["allowed"] and told["rule"] == "say"

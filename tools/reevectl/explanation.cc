@@ -6,6 +6,7 @@
 #include "agent/config/words.h"
 #include "agent/core/argument_policy.h"
 #include "policy/diagnostic.h"
+#include "policy/parse.h"
 
 namespace reeve::reevectl {
 namespace {
@@ -45,17 +46,17 @@ std::string User(const policy::RunAs& as) {
   return as.name + " (uid " + std::to_string(as.uid) + ", gid " + std::to_string(as.gid) + ")";
 }
 
-const char* ConfinementWord(policy::Confinement confinement) {
-  static constexpr const char* kWords[] = {"unconfined", "admin", "service", "readonly", "sandboxed", "hook"};
-  return kWords[static_cast<size_t>(confinement)];
+// A sandboxed program's number is chosen when it starts.
+std::string UserOf(const policy::ProgramRule& rule) {
+  return rule.confine == policy::Confinement::kSandboxed ? "one of its own" : User(rule.as);
 }
 
 void DescribeProgram(const policy::ProgramRule& rule, Explanation& explanation) {
   auto& lines = explanation.program;
-  lines.emplace_back("user", User(rule.as));
-  lines.emplace_back("confinement", ConfinementWord(rule.confine));
+  lines.emplace_back("user", UserOf(rule));
+  lines.emplace_back("confinement", policy::ConfinementNames()[static_cast<size_t>(rule.confine)]);
   lines.emplace_back("timeout", Milliseconds(rule.timeout_ms));
-  lines.emplace_back("output kept", rule.output_bytes == 0 ? "16 MiB" : Bytes(rule.output_bytes));
+  lines.emplace_back("output kept", Bytes(rule.output_bytes == 0 ? policy::kMaxOutputBytes : rule.output_bytes));
   lines.emplace_back("input", rule.allows_stdin ? "allowed" : "none");
   lines.emplace_back("environment", rule.inherits_environment ? "the agent's, or the host's instead" : "fixed");
   if (!rule.program.resolved_path.empty()) lines.emplace_back("program here", rule.program.resolved_path);
