@@ -1,7 +1,5 @@
 #include "tools/reeve-manifest/command_types.h"
 
-#include <algorithm>
-#include <array>
 #include <map>
 #include <set>
 #include <string_view>
@@ -19,102 +17,16 @@ using Kind = TypeSpec::Kind;
 
 constexpr char kJsonValue[] = "::reeve::plugin::JsonValue";
 
-// What cannot be a member's name: keywords of C++ up to C++23, and what the structs have of their own.
-constexpr auto kTaken = std::to_array<std::string_view>({"Members",
-                                                         "alignas",
-                                                         "alignof",
-                                                         "and",
-                                                         "and_eq",
-                                                         "asm",
-                                                         "auto",
-                                                         "bitand",
-                                                         "bitor",
-                                                         "bool",
-                                                         "break",
-                                                         "case",
-                                                         "catch",
-                                                         "char",
-                                                         "char16_t",
-                                                         "char32_t",
-                                                         "char8_t",
-                                                         "class",
-                                                         "co_await",
-                                                         "co_return",
-                                                         "co_yield",
-                                                         "compl",
-                                                         "concept",
-                                                         "const",
-                                                         "const_cast",
-                                                         "consteval",
-                                                         "constexpr",
-                                                         "constinit",
-                                                         "continue",
-                                                         "decltype",
-                                                         "default",
-                                                         "delete",
-                                                         "do",
-                                                         "double",
-                                                         "dynamic_cast",
-                                                         "else",
-                                                         "enum",
-                                                         "explicit",
-                                                         "export",
-                                                         "extern",
-                                                         "false",
-                                                         "float",
-                                                         "for",
-                                                         "friend",
-                                                         "goto",
-                                                         "if",
-                                                         "inline",
-                                                         "int",
-                                                         "long",
-                                                         "mutable",
-                                                         "namespace",
-                                                         "new",
-                                                         "noexcept",
-                                                         "not",
-                                                         "not_eq",
-                                                         "nullptr",
-                                                         "operator",
-                                                         "or",
-                                                         "or_eq",
-                                                         "private",
-                                                         "protected",
-                                                         "public",
-                                                         "register",
-                                                         "requires",
-                                                         "reinterpret_cast",
-                                                         "return",
-                                                         "short",
-                                                         "signed",
-                                                         "sizeof",
-                                                         "static",
-                                                         "struct",
-                                                         "switch",
-                                                         "static_assert",
-                                                         "static_cast",
-                                                         "template",
-                                                         "this",
-                                                         "throw",
-                                                         "thread_local",
-                                                         "true",
-                                                         "try",
-                                                         "typedef",
-                                                         "typeid",
-                                                         "typename",
-                                                         "union",
-                                                         "unsigned",
-                                                         "using",
-                                                         "virtual",
-                                                         "void",
-                                                         "volatile",
-                                                         "wchar_t",
-                                                         "while",
-                                                         "xor",
-                                                         "xor_eq",
-                                                         "linux",
-                                                         "unix"});
+// What cannot be a member's name, each between blanks: keywords of C++ up to C++23, macros of its compilers, and what the
+// structs have of their own.
+constexpr std::string_view kTaken =
+    " Members alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t char32_t"
+    " char8_t class co_await co_return co_yield compl concept const const_cast consteval constexpr constinit"
+    " continue decltype default delete do double dynamic_cast else enum explicit export extern false float for"
+    " friend goto if inline int long mutable namespace new noexcept not not_eq nullptr operator or or_eq"
+    " private protected public register requires reinterpret_cast return short signed sizeof static struct"
+    " switch static_assert static_cast template this throw thread_local true try typedef typeid typename union"
+    " unsigned using virtual void volatile wchar_t while xor xor_eq linux unix ";
 
 bool IsLetter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
@@ -139,7 +51,7 @@ std::string MemberName(std::string_view name) {
   std::string identifier;
   for (char c : name) identifier += IsLetter(c) || IsDigit(c) ? c : '_';
   if (IsDigit(identifier[0])) identifier.insert(0, "n");
-  if (std::ranges::find(kTaken, identifier) != kTaken.end()) identifier += '_';
+  if (kTaken.find(" " + identifier + " ") != std::string_view::npos) identifier += '_';
   return identifier;
 }
 

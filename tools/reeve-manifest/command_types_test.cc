@@ -32,6 +32,7 @@ TEST(CommandTypesTest, AMembersNameThatCppHasTakenGetsALine) {
   EXPECT_THAT(WithArguments("class: str, Members: int, 1a: bool, b-c: any"), HasSubstr(" Members_{};"));
   EXPECT_THAT(WithArguments("class: str, Members: int, 1a: bool, b-c: any"), HasSubstr("{\"b-c\", &CGet::b_c}"));
   EXPECT_THAT(WithArguments("class: str, Members: int, 1a: bool, b-c: any"), HasSubstr(" n1a{};"));
+  EXPECT_THAT(WithArguments("unix: str, co: str"), testing::AllOf(HasSubstr(" unix_{};"), HasSubstr(" co{};")));
 }
 
 TEST(CommandTypesTest, TwoNamesThatComeToOneAreRefused) {
