@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <ranges>
 
 #include "agent/compile/trusted_text.h"
 #include "base/sys.h"
@@ -51,15 +52,15 @@ Status AddDirectory(const Options& options, const PolicyPlace& place, PolicyLaye
   return {};
 }
 
-// The file of a name in the highest directory is the one that counts; `first` to the end are those of directories.
-void Mask(std::vector<PolicyFile*> drop_ins) {
+// Of the files at `drop_ins`, those of one name: the one in the highest directory counts.
+void Mask(const std::vector<size_t>& drop_ins, std::vector<PolicyFile>& files) {
   std::map<std::string, std::string> highest;
-  for (auto file = drop_ins.rbegin(); file != drop_ins.rend(); ++file) {
-    const std::string name = fs::path((*file)->path).filename();
-    const auto [holder, is_new] = highest.emplace(name, (*file)->path);
+  for (const size_t index : std::views::reverse(drop_ins)) {
+    PolicyFile& file = files[index];
+    const auto [holder, is_new] = highest.emplace(fs::path(file.path).filename(), file.path);
     if (is_new) continue;
-    (*file)->state = PolicyFile::State::kMasked;
-    (*file)->masked_by = holder->second;
+    file.state = PolicyFile::State::kMasked;
+    file.masked_by = holder->second;
   }
 }
 
@@ -79,9 +80,7 @@ std::expected<PolicyLayers, Problems> FindFiles(const Options& options) {
     if (!added) problems.push_back(added.error().Within("policy").message());
     for (size_t i = before; i < layers.files.size(); i++) drop_ins.push_back(i);
   }
-  std::vector<PolicyFile*> masked;
-  for (size_t i : drop_ins) masked.push_back(&layers.files[i]);
-  Mask(masked);
+  Mask(drop_ins, layers.files);
   if (!problems.empty()) return std::unexpected(problems);
   return layers;
 }
