@@ -30,7 +30,7 @@ class ByteReader {
  public:
   explicit ByteReader(Bytes bytes) : rest_(bytes) {}
 
-  // Copies the next sizeof(T) bytes into `value`, little-endian as the machine is (checked in bytes.cc).
+  // Copies the next sizeof(T) bytes into `value`, little-endian as the machine is (checked in sys.cc).
   template <typename T>
     requires std::is_trivially_copyable_v<T>
   [[nodiscard]] bool Take(T& value) {

@@ -7,6 +7,7 @@
 
 #include "agent/config/blob_archive.h"
 #include "agent/config/config_check.h"
+#include "base/digest.h"
 #include "base/sys.h"
 
 namespace reeve::config {
@@ -22,16 +23,9 @@ struct Header {
   uint32_t layout_version;
   uint32_t record_bytes;  // of the Config record, which follows this header
   uint64_t total_bytes;
-  uint64_t checksum;  // of everything behind this header
+  uint64_t checksum;  // of everything behind this header. It is no proof of origin; owner and seals are
 };
 static_assert(sizeof(Header) == 32);
-
-// FNV-1a: notices a torn or damaged file. It is no proof of origin; owner and seals are.
-uint64_t Checksum(Bytes bytes) {
-  uint64_t hash = 0xcbf29ce484222325u;
-  for (uint8_t byte : bytes) hash = (hash ^ byte) * 0x100000001b3u;
-  return hash;
-}
 
 Header HeaderOf(Bytes block) {
   Header header = {};
@@ -39,7 +33,7 @@ Header HeaderOf(Bytes block) {
   header.layout_version = kLayoutVersion;
   header.record_bytes = static_cast<uint32_t>(blob::SizeOf<Config>());
   header.total_bytes = block.size();
-  header.checksum = Checksum(block.subspan(sizeof header));
+  header.checksum = DigestOf(block.subspan(sizeof header));
   return header;
 }
 

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <random>
 
+#include "base/digest.h"
 #include "base/sys.h"
 #include "base/testing.h"
 
@@ -131,11 +132,10 @@ TEST(BlobTest, EveryFlippedByteIsRefused) {
 // As the header's checksum, so that changed bytes reach the reader behind it.
 void Seal(std::vector<uint8_t>& block) {
   constexpr size_t kHeaderBytes = 32;
-  uint64_t hash = 0xcbf29ce484222325u;
-  for (size_t i = kHeaderBytes; i < block.size(); i++) hash = (hash ^ block[i]) * 0x100000001b3u;
+  const uint64_t checksum = DigestOf(Bytes(block).subspan(kHeaderBytes));
   const uint64_t size = block.size();
   std::memcpy(block.data() + 16, &size, sizeof size);
-  std::memcpy(block.data() + 24, &hash, sizeof hash);
+  std::memcpy(block.data() + 24, &checksum, sizeof checksum);
 }
 
 TEST(BlobTest, ADamagedBlockWithAGoodChecksumIsReadSafelyOrRefused) {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cinttypes>
 #include <cstdio>
 #include <ranges>
 #include <utility>
@@ -14,6 +15,7 @@
 #include "agent/start/run_and_wait.h"
 #include "agent/warden/trusted_file.h"
 #include "agent/wire/start_record.h"
+#include "base/digest.h"
 #include "base/log.h"
 #include "base/sys.h"
 
@@ -92,16 +94,10 @@ Result<std::string> CompileBlob(const Layout& layout, const Arguments& arguments
 
 // The key of the last good one: whatever leads to another configuration leads to another name.
 std::string LastGoodPath(const Options& options, const Arguments& arguments) {
-  uint64_t hash = 14695981039346656037ULL;  // FNV-1a
-  const auto mix = [&hash](std::string_view bytes) {
-    for (const char byte : bytes) hash = (hash ^ static_cast<uint8_t>(byte)) * 1099511628211ULL;
-  };
-  for (const std::string& argument : arguments) {
-    mix(argument);
-    mix(std::string_view("\0", 1));
-  }
+  std::string all;
+  for (const std::string& argument : arguments) (all += argument) += '\0';
   char name[32];
-  std::snprintf(name, sizeof name, "/last-good-%016llx", static_cast<unsigned long long>(hash));
+  std::snprintf(name, sizeof name, "/last-good-%016" PRIx64, DigestOf(AsBytes(all)));
   return options.state_directory + name;
 }
 

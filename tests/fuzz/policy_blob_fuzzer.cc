@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "agent/config/blob.h"
+#include "base/digest.h"
 #include "policy/decide.h"
 
 // Any block is refused or decodes into a configuration that encodes to the same block and can be asked. Header and
@@ -42,11 +43,10 @@ std::vector<uint8_t> Sealed(const uint8_t* data, size_t size) {
   }
   if (size % 3 == 1) block.resize(kHeaderBytes + data[size - 1] % (block.size() - kHeaderBytes));
   if (size % 3 == 2) block.resize(block.size() + data[size - 1]);
-  uint64_t hash = 0xcbf29ce484222325u;
-  for (size_t i = kHeaderBytes; i < block.size(); i++) hash = (hash ^ block[i]) * 0x100000001b3u;
+  const uint64_t checksum = reeve::DigestOf(reeve::Bytes(block).subspan(kHeaderBytes));
   const uint64_t total = block.size();
   std::memcpy(block.data() + 16, &total, sizeof total);
-  std::memcpy(block.data() + 24, &hash, sizeof hash);
+  std::memcpy(block.data() + 24, &checksum, sizeof checksum);
   return block;
 }
 
