@@ -16,6 +16,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("REEVE_BUILD_DIR", ROOT / "build/release"))
 sys.path.insert(0, str(ROOT / "tests/support"))
 
+from sdk import Sdk  # noqa: E402
+
 
 @pytest.fixture(scope="session")
 def reeve_install():
@@ -32,6 +34,14 @@ def reeve_install():
     subprocess.run(["cmake", "--install", BUILD, "--prefix", prefix], check=True, stdout=subprocess.DEVNULL, umask=0o022)
     yield prefix
     shutil.rmtree(prefix)
+
+
+@pytest.fixture(scope="session")
+def sdk(tmp_path_factory):
+    """What the package reeve-dev unpacks to."""
+    if not (BUILD / "bin/reeve-manifest").exists():
+        pytest.fail(f"no reeve-manifest under {BUILD}: cmake --build {BUILD} --target reeve_product")
+    return Sdk(BUILD, tmp_path_factory.mktemp("sdk"))
 
 
 def pytest_configure(config):

@@ -7,9 +7,9 @@ import shutil
 
 import pytest
 
-from conftest import BUILD, ROOT
+from conftest import ROOT
 from running_reeve import reeve_in_directory
-from sdk import COMPILERS, Sdk
+from sdk import COMPILERS
 
 GUIDE = (ROOT / "docs/plugin-guide.md").read_text()
 # What stands around a snippet that is part of a class.
@@ -29,11 +29,6 @@ def blocks(language):
     """[(name of the file or None, text)] of the blocks in that language."""
     pattern = rf"(?:^`([\w.]+)`:\n\n)?^```{language}\n(.*?)^```$"
     return [(found[1], found[2]) for found in re.finditer(pattern, GUIDE, re.S | re.M)]
-
-
-@pytest.fixture(scope="module")
-def sdk(tmp_path_factory):
-    return Sdk(BUILD, tmp_path_factory.mktemp("sdk"))
 
 
 @pytest.fixture(scope="module")
@@ -77,10 +72,3 @@ def test_its_snippets_compile(sdk, tmp_path, compiler):
         source.write_text(AROUND.format(text))
         sdk.run(COMPILERS[compiler]["CXX"], "-std=c++17", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only",
                 f"-I{sdk.include}", source)
-
-
-def test_it_names_everything_that_the_manual_says_does_not_work():
-    manual = (ROOT / "plugin-api/README.md").read_text()
-    section = manual[manual.index("## What does not work in the run sandbox"):].split("|")[0]
-    for word in re.findall(r"`([\w:]+)`", section):
-        assert word in GUIDE, word

@@ -1,6 +1,7 @@
 """What a vendor does with the package reeve-dev: the examples and the template are built against the installed SDK alone, with
 both compilers, and answer through a sandboxed worker."""
 
+import concurrent.futures
 import filecmp
 import pathlib
 import re
@@ -9,31 +10,34 @@ import subprocess
 
 import pytest
 
-from conftest import BUILD, ROOT
+from conftest import ROOT
 from running_reeve import reeve_in_directory
-from sdk import COMPILERS, Sdk, copy_of
+from sdk import COMPILERS, copy_of
 
 HELLO, GET, UPTIME = "__com.example_hello", "__com.example_motd-get", "__com.example_motd-uptime"
 
 
-@pytest.fixture(scope="module")
-def sdk(tmp_path_factory):
-    if not (BUILD / "bin/reeve-manifest").exists():
-        pytest.fail(f"no reeve-manifest under {BUILD}: cmake --build {BUILD} --target reeve_product")
-    return Sdk(BUILD, tmp_path_factory.mktemp("sdk"))
-
-
-@pytest.fixture(scope="module", params=sorted(COMPILERS))
-def vendor(request, sdk, tmp_path_factory):
-    """A folder with both examples, as one compiler made them."""
-    folder = tmp_path_factory.mktemp(f"vendor-{request.param}")
+def make_vendor(sdk, folder, compiler):
+    """A folder with both examples, as that compiler made them."""
     plugins = folder / "plugins"
     plugins.mkdir()
     for name in ("hello", "motd"):
-        made = sdk.build(copy_of(ROOT / f"examples/{name}-plugin", folder), request.param)
+        made = sdk.build(copy_of(ROOT / f"examples/{name}-plugin", folder), compiler)
         for file in (f"{name}.so", f"{name}.plugin.yaml"):
             shutil.copy2(made / file, plugins)
     return plugins
+
+
+@pytest.fixture(scope="module")
+def vendors(sdk, tmp_path_factory):
+    """{compiler: the future of its folder}. The compilers work side by side."""
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        yield {name: pool.submit(make_vendor, sdk, tmp_path_factory.mktemp(f"vendor-{name}"), name) for name in COMPILERS}
+
+
+@pytest.fixture(scope="module", params=sorted(COMPILERS))
+def vendor(request, vendors):
+    return vendors[request.param].result()
 
 
 def policy_of_example():
@@ -98,19 +102,26 @@ def test_a_bad_manifest_fails_the_build(sdk, tmp_path):
         sdk.build(folder)
 
 
+@pytest.fixture(scope="module")
+def configured(sdk, tmp_path_factory):
+    """The template and its build tree, in which nothing is built yet."""
+    folder = copy_of(sdk.template, tmp_path_factory.mktemp("template"))
+    return folder, sdk.configure(folder, strict=False)
+
+
 @pytest.mark.parametrize("change, complaint", [
     (("&Mine::Greet)", "&Mine::Greet, &Mine::Greet)"), "has two handlers"),
     ((", &Mine::Greet)", ")"), "has no handler"),
     (("const mine_manifest::MineGreet& arguments", "const std::string& arguments"), "of no command of the manifest"),
 ])
-def test_a_handler_too_many_or_too_few_does_not_compile(sdk, tmp_path, change, complaint):
-    folder = copy_of(sdk.template, tmp_path)
-    source = folder / "plugin.cc"
-    changed = source.read_text().replace(*change)
-    assert changed != source.read_text()
-    source.write_text(changed)
+def test_a_handler_too_many_or_too_few_does_not_compile(sdk, configured, change, complaint):
+    folder, made = configured
+    good = (sdk.template / "plugin.cc").read_text()
+    changed = good.replace(*change)
+    assert changed != good
+    (folder / "plugin.cc").write_text(changed)
     with pytest.raises(AssertionError, match=complaint):
-        sdk.build(folder, strict=False)
+        sdk.run("cmake", "--build", made, "--target", "mine")
 
 
 @pytest.mark.parametrize("code, flags, complaint", [

@@ -36,11 +36,16 @@ class Sdk:
         assert done.returncode == 0, f"{words}\n{done.stdout}"
         return done.stdout
 
-    def build(self, source, compiler="gcc", strict=True):
-        """Builds the CMake project in `source` and runs its tests; returns where it was built."""
+    def configure(self, source, compiler="gcc", strict=True):
+        """Returns the build tree of the CMake project in `source`."""
         made = pathlib.Path(source) / f"build-{compiler}"
         flags = "-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Werror" if strict else ""
         self.run("cmake", "-S", source, "-B", made, f"-DCMAKE_C_FLAGS={flags}", f"-DCMAKE_CXX_FLAGS={flags}", compiler=compiler)
+        return made
+
+    def build(self, source, compiler="gcc"):
+        """Builds the CMake project in `source` and runs its tests; returns where it was built."""
+        made = self.configure(source, compiler)
         self.run("cmake", "--build", made, compiler=compiler)
         self.run("ctest", "--test-dir", made, "--output-on-failure", "--no-tests=error", compiler=compiler)
         return made
