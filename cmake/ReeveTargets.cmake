@@ -8,6 +8,7 @@
 #                                                                     [MANIFEST FILE]: with the headers made from it
 #   reeve_plugin(NAME MANIFEST FILE SOURCES ... [DEPENDS ...] [LIBRARIES ...] [EXAMPLE])   an example is installed only by
 #                                                                                     cmake --install --component examples
+#                                                                     [TEST_ONLY]: never installed, see below
 #   reeve_fuzzer(NAME SOURCES ... [DEPENDS ...] [LIBRARIES ...])      built only under the fuzz preset
 #   reeve_page(NAME.SECTION [FROM FILE.md WHAT ...])                  a manual page, from NAME.SECTION.md if not said otherwise;
 #                                                                     WHAT: its section NAME, which such a file has not
