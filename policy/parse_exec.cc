@@ -157,6 +157,10 @@ void ReadRuleKeys(SchemaReader& reader, const YamlNode& node, ProgramRule& rule)
   }
   if (const YamlNode* input = find("stdin")) ReadStdin(reader, *input, rule);
   if (const YamlNode* env = find("env")) ReadEnvironment(reader, *env, rule);
+  if (const YamlNode* state = find("state-directory")) {
+    rule.state_directory = reader.Path(*state, "state-directory").value_or("");
+    if (rule.state_directory == "/") reader.Error(*state, "state-directory must not be everything");
+  }
   if (const YamlNode* reason = find("reason")) rule.reason = reader.Text(*reason, "reason").value_or("");
 }
 
@@ -173,6 +177,8 @@ bool IsSeenInSandbox(const std::string& path) {
 
 // What is wrong with the confinement and the rule's other keys together, or "".
 std::string ConfinementMistake(const ProgramRule& rule, bool names_user) {
+  if (!rule.state_directory.empty() && rule.confine != Confinement::kService)
+    return "state-directory is for confine: service";
   switch (rule.confine) {
     case Confinement::kService:
       return rule.as.name == "root" ? "confine: service needs 'as', a user other than root" : "";
@@ -194,8 +200,9 @@ std::string ConfinementMistake(const ProgramRule& rule, bool names_user) {
 
 void ReadRule(SchemaReader& reader, const YamlNode& key, const YamlNode& node, Policy& policy) {
   const size_t errors_before = reader.error_count();
-  const MapSchema schema = {{"run", "args", "as", "confine", "timeout", "output", "stdin", "env", "reason"},
-                            {"rate", "when", "pin"}};
+  const MapSchema schema = {
+      {"run", "args", "as", "confine", "timeout", "output", "stdin", "env", "state-directory", "reason"},
+      {"rate", "when", "pin"}};
   if (!reader.CheckMap(node, "rule '" + key.text + "'", schema)) return;
   ProgramRule rule;
   rule.name = key.text;

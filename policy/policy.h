@@ -91,6 +91,7 @@ struct ProgramRule {
   bool inherits_environment = false;  // open: qemu-ga's semantics, host's env replaces it
   std::vector<std::string> env_keep;  // names that the host may set
   std::map<std::string, std::string> env_set;
+  std::string state_directory;  // kService: the one directory it may write; empty: none
   std::string reason;
 };
 

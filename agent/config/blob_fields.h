@@ -45,9 +45,9 @@ void Fields(auto& archive, Is<policy::ProgramIdentity> auto& v) {
 
 void Fields(auto& archive, Is<policy::ProgramRule> auto& v) {
   auto& [name, origin, run, program, args, allows_any_args, as, confine, timeout_ms, output_bytes, allows_stdin,
-         stdin_max_bytes, inherits_environment, env_keep, env_set, reason] = v;
+         stdin_max_bytes, inherits_environment, env_keep, env_set, state_directory, reason] = v;
   archive(name, origin, run, program, args, allows_any_args, as, confine, timeout_ms, output_bytes, allows_stdin,
-          stdin_max_bytes, inherits_environment, env_keep, env_set, reason);
+          stdin_max_bytes, inherits_environment, env_keep, env_set, state_directory, reason);
 }
 
 void Fields(auto& archive, Is<policy::FileDirectory> auto& v) {

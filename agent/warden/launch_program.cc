@@ -87,7 +87,7 @@ Status Confine(const PermittedProgram& program) {
                                   .uid = as.uid,
                                   .gid = as.gid,
                                   .groups = {as.groups.begin(), as.groups.end()},
-                                  .state_directory = "",
+                                  .state_directory = program.rule.state_directory,
                                   .filter = program.filter});
 }
 

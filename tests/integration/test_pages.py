@@ -16,7 +16,7 @@ POLICY = sorted((ROOT / "policy").glob("parse*.cc"))
 UNLISTED_OPTIONS = {"--blacklist"}
 
 WORDS = r'(?:\s*"[a-z0-9-]+"\s*,?)'
-SCHEMA = re.compile(r"\{\{(%s+)\},?\s*\{(%s*)\}" % (WORDS, WORDS))
+SCHEMA = re.compile(r"\{\s*\{(%s+)\},?\s*\{(%s*)\}" % (WORDS, WORDS))
 
 
 def long_options(text):

@@ -32,6 +32,7 @@ exec:
     impatient: {{run: {root}/impatient, args: any, as: root, confine: unconfined, timeout: {timeout_s}s, reason: test}}
     free: {{run: /usr/bin/sh, args: any, as: root, confine: unconfined, reason: test}}
     free-user: {{run: /usr/bin/dash, args: any, as: nobody, confine: unconfined, reason: test}}
+    stateful: {{run: /usr/bin/perl, args: any, as: nobody, state-directory: {root}/spool, reason: test}}
     hook: {{run: {root}/hook/run-parts-here, as: nobody}}
     bare: {{run: {root}/bare, args: any, as: nobody, reason: test}}
     replaced: {{run: {root}/replaced, as: nobody}}
@@ -62,6 +63,8 @@ def reeve(reeve_install):
             write_script(reeve.root / name, SAY)
         write_script(reeve.root / "real", SAY)
         (reeve.root / "moved").symlink_to("real")
+        (reeve.root / "spool").mkdir()
+        os.chown(reeve.root / "spool", NOBODY, NOBODY)
         reeve.policy = reeve.write_policy(POLICY.format(root=reeve.root, timeout_s=TIMEOUT_S))
         reeve.start()
         assert "the last good" not in reeve.log() and "minimal" not in reeve.log(), reeve.log()
@@ -125,6 +128,13 @@ except OSError as error:
 
 def test_service_program_sees_a_read_only_file_system_where_all_may_write(reeve):
     assert python(reeve, f"import os\ntry: os.mkdir('/tmp/{UNIQUE_NAME}')\nexcept OSError as e: print(e.errno)")[1] == "30\n"
+
+
+def test_service_program_writes_its_state_directory_and_nothing_beside(reeve):
+    script = "open F, '>', $_ or print qq($!\n) for @ARGV"
+    inside, outside = f"{reeve.root}/spool/{UNIQUE_NAME}", f"/tmp/{UNIQUE_NAME}"
+    assert run(reeve, "/usr/bin/perl", "-e", script, inside, outside)[1] == "Read-only file system\n"
+    assert os.path.exists(inside) and not os.path.exists(outside)
 
 
 CALLS = {"unshare a user namespace": (272, "0x10000000, 0, 0"), "mount": (165, "b'x', b'/', b'tmpfs', 0, 0"),
