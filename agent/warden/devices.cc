@@ -52,6 +52,7 @@ Devices::Devices(EventLoop& loop, RequestChildren& children, OnOpened on_opened)
 
 Devices::~Devices() {
   ForgetAll();
+  loop_.Cancel(rest_timer_);
   if (inotify_) loop_.Forget(inotify_.get());
 }
 
@@ -60,8 +61,14 @@ void Devices::Watch() {
   if (!inotify_) {
     inotify_ = UniqueFd(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
     if (!inotify_ || !loop_.Watch(inotify_.get(), EPOLLIN, [this](uint32_t) { OnAppeared(); })) return;
+  } else if (rest_timer_ == 0) {
+    static_cast<void>(loop_.Change(inotify_.get(), EPOLLIN));
   }
-  // Again each time: /dev/virtio-ports may have appeared. Adding one that stands changes nothing.
+  WatchDirectories();
+}
+
+// Again each time: /dev/virtio-ports may have appeared. Adding one that stands changes nothing.
+void Devices::WatchDirectories() {
   for (const char* directory : kWatchedDirectories)
     ::inotify_add_watch(inotify_.get(), directory, IN_CREATE | IN_ATTRIB | IN_MOVED_TO);
 }
@@ -120,11 +127,19 @@ void Devices::TryLater(uint32_t channel, Waiting& waiting) {
   });
 }
 
+// What happened is not looked at, only that something did. Any user may make it happen without end (touch /dev/null): one
+// read, then a rest, and none at all while nobody waits.
 void Devices::OnAppeared() {
   alignas(inotify_event) uint8_t events[4096];
-  while (sys::Read(inotify_.get(), events)) {
-  }
-  Watch();
+  static_cast<void>(sys::Read(inotify_.get(), events));
+  static_cast<void>(loop_.Change(inotify_.get(), 0));
+  if (waiting_.empty()) return;
+  if (rest_timer_ == 0)
+    rest_timer_ = loop_.After(kRestAfterChange, [this] {
+      rest_timer_ = 0;
+      static_cast<void>(loop_.Change(inotify_.get(), EPOLLIN));
+    });
+  WatchDirectories();
   std::vector<uint32_t> channels;
   for (const auto& [channel, waiting] : waiting_) channels.push_back(channel);
   for (const uint32_t channel : channels)

@@ -18,6 +18,8 @@ namespace reeve::warden {
 class Devices {
  public:
   static constexpr std::chrono::seconds kRetryDelay{2};
+  // After a change there the next is not looked at for so long.
+  static constexpr std::chrono::milliseconds kRestAfterChange{100};
 
   // Called once per Open: the device, or why it never will be one.
   using OnOpened = std::function<void(uint32_t channel, Result<UniqueFd> device)>;
@@ -43,6 +45,7 @@ class Devices {
     EventLoop::TimerId timer = 0;
   };
   void Watch();
+  void WatchDirectories();
   void Try(uint32_t channel);
   void Tried(uint32_t channel, uint64_t number, Result<ChildAnswer> answer);
   void TryLater(uint32_t channel, Waiting& waiting);
@@ -52,6 +55,7 @@ class Devices {
   RequestChildren& children_;
   OnOpened on_opened_;
   UniqueFd inotify_;
+  EventLoop::TimerId rest_timer_ = 0;  // 0: changes are looked at, if anybody waits
   uint64_t last_number_ = 0;
   std::map<uint32_t, Waiting> waiting_;
 };
