@@ -105,6 +105,13 @@ TEST_F(ServiceProgramTest, WritesNothingWithoutAStateDirectory) {
   EXPECT_THAT(RunScript(program_, "echo text > " + state_ + "/file"), testing::HasSubstr("Read-only file system"));
 }
 
+// Landlock refuses a second name in another directory (EXDEV) unless it is allowed.
+TEST_F(ServiceProgramTest, LinksBetweenDirectoriesOfItsStateDirectory) {
+  EXPECT_EQ(
+      RunScript(program_, "cd " + state_ + " && mkdir d && echo text > file && ln file d/file && cat d/file; rm -r d"),
+      "text");
+}
+
 // Another process of the same user stands where nothing is read-only.
 TEST_F(ServiceProgramTest, WritesNothingThroughTheRootOfAnotherProcess) {
   const pid_t other = ::fork();
