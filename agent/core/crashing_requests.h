@@ -10,7 +10,8 @@
 
 namespace reeve::core {
 
-// What makes a request the same as another of its plugin. The channel is a part, so a host can only spoil its own.
+// What makes a request the same as another of its plugin. The channel is a part: what one host sends spoils no
+// equal request of another's, unless that too was held at both crashes.
 struct RequestPrint {
   uint32_t command = 0;  // index into the plugin's commands
   uint32_t channel = 0;
