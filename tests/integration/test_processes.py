@@ -41,10 +41,16 @@ def stopped(reeve_install):
         yield reeve
 
 
+def start_with_log(reeve, path, *arguments):
+    """The core may answer before the child that becomes reeve-log has."""
+    reeve.start("-l", str(path), *arguments)
+    wait_until(reeve.log_process, 5, "reeve-log")
+
+
 @pytest.fixture
 def reeve(stopped):
     stopped.log_file = stopped.directory / "log"
-    stopped.start("-l", str(stopped.log_file))
+    start_with_log(stopped, stopped.log_file)
     yield stopped
 
 
@@ -53,7 +59,7 @@ def whole(reeve_install):
     """One with every process, for tests that only look."""
     with reeve_in_directory(reeve_install) as reeve:
         reeve.write_policy(POLICY.format(audit=reeve.directory / "audit", deadline_ms=DEADLINE_MS))
-        reeve.start("-l", str(reeve.directory / "log"))
+        start_with_log(reeve, reeve.directory / "log")
         assert "return" in reeve.call("guest-exec", path="/bin/true")
         assert "return" in reeve.call("guest-file-open", path="/etc/hostname")
         reeve.pids = {"core": reeve.core(), "log": reeve.log_process(), "exec": reeve.worker("exec"),
@@ -405,8 +411,7 @@ def test_hangup_is_logged_and_ends_nothing(reeve):
 
 def test_log_file_has_lines_of_time_severity_and_text(stopped):
     log = stopped.directory / "log"
-    stopped.start("-l", str(log), "-v")
-    assert stopped.log_process()
+    start_with_log(stopped, log, "-v")
     stopped.call("guest-info")
     wait_until(lambda: "channel default: guest-info" in log.read_text(), 5, "the core's line")
     lines = lines_of(log)
