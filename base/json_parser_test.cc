@@ -25,7 +25,7 @@ TEST_P(DialectTest, Holds) {
   EXPECT_EQ(Outcome(GetParam().input), GetParam().outcome);
 }
 
-// Decision C1's rows, facts/qga.md 1.4.
+// Decision C1's rows: what qemu-ga answers.
 constexpr Case kDialect[] = {
     {"DuplicateKeysAreRefused", R"({"execute":"a","execute":"b"})", "1:16: JSON parse error, duplicate key"},
     {"KeysAreComparedDecoded", R"({"a":1,"\u0061":2})", "1:8: JSON parse error, duplicate key"},

@@ -32,7 +32,7 @@ struct CommandRules {
   std::vector<NamePattern> deny;
 };
 
-// One argument matcher (facts: policy language, b.4).
+// One argument matcher (REFERENCE.md, "Programs").
 struct Matcher {
   enum class Kind : uint8_t {
     kLiteral,   // text

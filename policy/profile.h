@@ -15,7 +15,7 @@ namespace reeve::policy {
 enum class Confinement : uint8_t { kUnconfined, kAdmin, kService, kReadonly, kSandboxed, kHook };
 inline constexpr size_t kConfinementCount = 6;
 
-// Purpose words for system calls (facts: policy language, promises). Each adds to the base profile `stdio`.
+// Purpose words for system calls (`promises` of plugin-api/MANIFEST.md). Each adds to the base profile `stdio`.
 // What no promise names is not there; the never-list (decision R7) cannot be asked for by any.
 enum class Promise : uint8_t {
   kStdio,         // the base profile; always there
