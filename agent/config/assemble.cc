@@ -64,6 +64,22 @@ void SetChannels(const Assembly& parts, Config& config, Problems& problems) {
   }
 }
 
+// Where reevectl reaches the core (decision M11). After all others, which keep their numbers.
+void AddControlChannel(Config& config, Problems& problems) {
+  const std::string path = config.run_directory + "/control";
+  if (std::ranges::find(config.channels, path, &Channel::path) != config.channels.end())
+    problems.push_back("path " + path + " is that of reevectl's socket, and of no other channel");
+  if (path.size() > kMaxSocketPathBytes) {
+    config.warnings.push_back("reevectl cannot reach the agent: " + path + " is too long for a socket");
+    return;
+  }
+  config.channels.push_back({.name = kControlChannel,
+                             .protocol = Protocol::kReeve,
+                             .transport = Transport::kUnixListen,
+                             .path = path,
+                             .socket_mode = 0600});
+}
+
 const policy::PluginRules* RulesOf(const policy::Policy& policy, const std::string& plugin) {
   const auto found = std::ranges::find(policy.plugins, plugin, &policy::PluginRules::name);
   return found == policy.plugins.end() ? nullptr : &*found;
@@ -253,6 +269,7 @@ std::expected<Config, Problems> Assemble(Assembly parts) {
   SetPlugins(parts, config, problems);
   ReserveProgramUids(parts.policy, config, problems);
   CheckNames(parts, config, problems, config.warnings);
+  AddControlChannel(config, problems);
   config.core = CoreSandbox(config.first_uid + kCoreSlot, parts.policy.landlock_minimum);
   config.log_process = LogSandbox(config.first_uid + kLogSlot, parts.policy.landlock_minimum);
   config.policy = std::move(parts.policy);

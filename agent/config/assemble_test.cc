@@ -45,7 +45,7 @@ Config MustAssemble(Assembly parts) {
 
 TEST(AssembleTest, TheDefaultChannelIsTheVirtioPort) {
   const Config config = MustAssemble(Parts());
-  ASSERT_EQ(config.channels.size(), 1u);
+  ASSERT_EQ(config.channels.size(), 2u);
   EXPECT_EQ(config.channels[0].transport, Transport::kVirtioSerial);
   EXPECT_EQ(config.channels[0].path, kDefaultPort);
   EXPECT_THAT(Check(config), IsOk());
@@ -58,7 +58,7 @@ TEST(AssembleTest, TheCommandLineNamesTheOneChannel) {
   parts.command_line.method = "unix-listen";
   parts.command_line.path = "/run/x.sock";
   const Config config = MustAssemble(parts);
-  ASSERT_EQ(config.channels.size(), 1u);
+  ASSERT_EQ(config.channels.size(), 2u);
   EXPECT_EQ(config.channels[0].path, "/run/x.sock");
   EXPECT_THAT(config.warnings, Contains(HasSubstr("channels of reeve.yaml are not served")));
 }
@@ -69,6 +69,32 @@ TEST(AssembleTest, ASocketOfTheServiceManagerIsTheChannel) {
   const Config config = MustAssemble(parts);
   EXPECT_EQ(config.channels[0].transport, Transport::kActivated);
   EXPECT_EQ(config.channels[0].path, "64");
+}
+
+TEST(AssembleTest, AddsTheControlSocketForRootBehindAllOthers) {
+  Assembly parts = Parts();
+  parts.command_line.run_directory = "/run/other";
+  const Config config = MustAssemble(parts);
+  const Channel& control = config.channels.back();
+  EXPECT_EQ(control.name, kControlChannel);
+  EXPECT_EQ(control.protocol, Protocol::kReeve);
+  EXPECT_EQ(control.transport, Transport::kUnixListen);
+  EXPECT_EQ(control.path, "/run/other/control");
+  EXPECT_EQ(control.socket_mode, 0600u);
+}
+
+TEST(AssembleTest, GivesThePathOfTheControlSocketToNoOtherChannel) {
+  Assembly parts = Parts();
+  parts.settings.channels = {{.name = "a", .transport = Transport::kUnixListen, .path = "/run/reeve/control"}};
+  EXPECT_THAT(Assemble(parts).error(), Contains(HasSubstr("reevectl's socket")));
+}
+
+TEST(AssembleTest, GoesWithoutAControlSocketWhereItsPathIsTooLong) {
+  Assembly parts = Parts();
+  parts.command_line.run_directory = "/" + std::string(100, 'x');
+  const Config config = MustAssemble(parts);
+  EXPECT_EQ(config.channels.size(), 1u);
+  EXPECT_THAT(config.warnings, Contains(HasSubstr("reevectl cannot reach the agent")));
 }
 
 TEST(AssembleTest, CarriesALineTheHookAndWhatGuestInfoSays) {

@@ -134,8 +134,8 @@ void Fields(auto& archive, Is<CommandSpec> auto& v) {
 }
 
 void Fields(auto& archive, Is<Channel> auto& v) {
-  auto& [name, protocol, transport, path, sync_timeout_ms] = v;
-  archive(name, protocol, transport, path, sync_timeout_ms);
+  auto& [name, protocol, transport, path, sync_timeout_ms, socket_mode] = v;
+  archive(name, protocol, transport, path, sync_timeout_ms, socket_mode);
 }
 
 void Fields(auto& archive, Is<LogSettings> auto& v) {

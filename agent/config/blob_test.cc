@@ -77,7 +77,7 @@ Config SomeConfig() {
   Config config;
   config.generation = 42;
   config.run_directory = "/run/reeve";
-  config.channels = {{"c", Protocol::kQga, Transport::kUnixListen, "/run/x.sock", UINT32_MAX}};
+  config.channels = {{"c", Protocol::kQga, Transport::kUnixListen, "/run/x.sock", UINT32_MAX, 0600}};
   config.plugins = {SomePlugin()};
   config.policy = SomePolicy();
   config.core = SomeSandbox();
@@ -95,6 +95,7 @@ TEST(BlobTest, WhatGoesInComesOut) {
   REEVE_ASSERT_OK(config);
   EXPECT_EQ(config->generation, 42u);
   EXPECT_EQ(config->channels[0].path, "/run/x.sock");
+  EXPECT_EQ(config->channels[0].socket_mode, 0600u);
   EXPECT_EQ(config->plugins[0].commands[0].flags, kNeverDeniable);
   EXPECT_EQ(config->plugins[0].types[1].members[0].name, "id");
   EXPECT_EQ(config->plugins[0].sandbox.inherited[0].mode, 0640u);

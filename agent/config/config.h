@@ -23,12 +23,16 @@ inline bool Listens(Transport transport) {
 
 enum class Protocol : uint8_t { kQga, kOvirt, kReeve };
 
+// The channel that reeve-compile adds to those of the configuration: the control socket, for root only.
+inline constexpr char kControlChannel[] = "control";
+
 struct Channel {
   std::string name;
   Protocol protocol = Protocol::kQga;
   Transport transport = Transport::kVirtioSerial;
   std::string path;                // device or socket; "cid:port" for vsock
   uint32_t sync_timeout_ms = 500;  // UINT32_MAX: never
+  uint32_t socket_mode = 0755;     // of a unix socket that is listened on; qemu-ga's
 };
 
 struct LogSettings {

@@ -14,7 +14,6 @@ using policy::YamlNode;
 
 constexpr int64_t kSchema = 1;
 constexpr size_t kMaxChannels = 32;
-constexpr size_t kMaxSocketPathBytes = 107;  // sockaddr_un
 // Below these numbers stand users of the system and of people; above, user namespaces take their ranges.
 constexpr uint32_t kLeastUid = 1000;
 constexpr uint32_t kGreatestUid = 0x7fff'ffff;
@@ -52,6 +51,7 @@ Channel ReadChannel(SchemaReader& reader, const YamlNode& node) {
   if (const YamlNode* name = reader.Require(node, "name", "a channel")) {
     channel.name = reader.Text(*name, "name").value_or("");
     if (!IsChannelName(channel.name)) reader.Error(*name, "name must be of a-z, 0-9, '-', '_' and '.'");
+    if (channel.name == kControlChannel) reader.Error(*name, "name 'control' is that of reevectl's socket");
   }
   if (const YamlNode* protocol = find("protocol")) reader.Word(*protocol, "protocol", {"qga"}, {"ovirt", "reeve"});
   if (const YamlNode* transport = find("transport")) {

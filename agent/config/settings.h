@@ -22,6 +22,7 @@ namespace reeve::config {
 inline constexpr char kDefaultPort[] = "/dev/virtio-ports/org.qemu.guest_agent.0";
 inline constexpr char kDefaultTerminal[] = "/dev/ttyS0";
 inline constexpr char kDefaultChannel[] = "default";
+inline constexpr size_t kMaxSocketPathBytes = 107;  // sockaddr_un
 
 struct Settings {
   std::vector<Channel> channels;  // empty: the default virtio port

@@ -41,6 +41,8 @@ TEST(SettingsTest, EachMistakeIsToldWithItsPlace) {
       {"schema: 1\nchanels: []", "2:1: unknown key 'chanels' in reeve.yaml; did you mean 'channels'?"},
       {"schema: 1\nchannels: {}", "2:11: channels must be a list, not a map"},
       {"schema: 1\nchannels: [{path: /x}]", "2:12: a channel needs 'name'"},
+      {"schema: 1\nchannels: [{name: control}]", "2:19: name 'control' is that of reevectl's socket"},
+      {"schema: 1\nchannels: [{name: a, protocol: reeve}]", "2:32: protocol 'reeve' is not supported by this version"},
       {"schema: 1\nchannels: [{name: A B}]", "2:19: name must be of a-z, 0-9, '-', '_' and '.'"},
       {"schema: 1\nchannels: [{name: a, transport: unix}]", "2:12: channel 'a' needs a 'path'"},
       {"schema: 1\nchannels: [{name: a, transport: unix, path: x}]",

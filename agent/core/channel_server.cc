@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "agent/core/control_commands.h"
 #include "agent/qga/session.h"
+#include "agent/reeve/session.h"
 #include "agent/transport/serial_port.h"
 #include "base/log.h"
 
@@ -26,10 +28,11 @@ constexpr seconds kFailedDevicePause{5};
 
 }  // namespace
 
-ChannelServer::ChannelServer(EventLoop& loop, RequestHandler& dispatcher, const config::Config& config, Limits limits,
-                             OpenDevice open_device)
+ChannelServer::ChannelServer(EventLoop& loop, RequestHandler& dispatcher, RequestHandler& control,
+                             const config::Config& config, Limits limits, OpenDevice open_device)
     : loop_(loop),
       dispatcher_(dispatcher),
+      control_(control),
       config_(config),
       limits_(limits),
       memory_(config.core.limits.data_bytes),
@@ -53,13 +56,27 @@ bool ChannelServer::IsDevice(uint32_t channel) const {
   return transport == config::Transport::kVirtioSerial || transport == config::Transport::kIsaSerial;
 }
 
+bool ChannelServer::IsControl(uint32_t channel) const {
+  return config_.channels[channel].name == config::kControlChannel &&
+         config_.channels[channel].protocol == config::Protocol::kReeve;
+}
+
+bool ChannelServer::IsFull(uint32_t channel) const {
+  if (IsControl(channel)) return control_client_count_ >= limits_.max_control_clients;
+  return clients_.size() - control_client_count_ >= limits_.max_clients;
+}
+
+bool ChannelServer::MayConnect(uint32_t channel, const Peer& peer) const {
+  return !IsControl(channel) || MayControl(peer, control_uid_);
+}
+
 void ChannelServer::AddListener(uint32_t channel, transport::ListeningSocket listener) {
   channels_[channel].listener.emplace(std::move(listener));
 }
 
 void ChannelServer::Start() {
   for (uint32_t i = 0; i < channels_.size(); ++i) {
-    if (config_.channels[i].protocol != config::Protocol::kQga) {
+    if (config_.channels[i].protocol != config::Protocol::kQga && !IsControl(i)) {
       LogError("channel " + config_.channels[i].name + ": its protocol is not known to this build, it is not served");
       continue;
     }
@@ -99,7 +116,7 @@ void ChannelServer::PauseAccepting(uint32_t channel) {
 
 void ChannelServer::OnListenerReady(uint32_t channel) {
   for (int i = 0; i < kMaxAcceptsPerTurn; ++i) {
-    if (clients_.size() >= limits_.max_clients) return PauseAccepting(channel);
+    if (IsFull(channel)) return PauseAccepting(channel);
     if (!AcceptOne(channel)) return;
   }
 }
@@ -108,7 +125,7 @@ void ChannelServer::OnListenerReady(uint32_t channel) {
 bool ChannelServer::AcceptOne(uint32_t channel) {
   auto connection = channels_[channel].listener->Accept();
   if (connection) {
-    AddClient(channel, std::move(*connection));
+    if (MayConnect(channel, connection->peer())) AddClient(channel, std::move(*connection));
     return true;
   }
   if (connection.error().code() == Code::kUnavailable) return false;
@@ -120,7 +137,7 @@ bool ChannelServer::AcceptOne(uint32_t channel) {
 
 void ChannelServer::ResumeAccepting() {
   for (uint32_t i = 0; i < channels_.size(); ++i) {
-    if (config_.channels[i].protocol == config::Protocol::kQga) StartAccepting(i);
+    if (config_.channels[i].protocol == config::Protocol::kQga || IsControl(i)) StartAccepting(i);
   }
 }
 
@@ -154,10 +171,42 @@ void ChannelServer::OnDeviceFailed(uint32_t channel, std::string_view why) {
   AskForDevice(channel, kFailedDevicePause);
 }
 
+// ---- how it stands ----
+
+std::vector<ChannelStatus> ChannelServer::Statuses() const {
+  std::vector<ChannelStatus> all;
+  for (uint32_t i = 0; i < channels_.size(); ++i) all.push_back(StatusOf(i));
+  return all;
+}
+
+ChannelStatus ChannelServer::StatusOf(uint32_t channel) const {
+  using State = ChannelStatus::State;
+  const Channel& known = channels_[channel];
+  ChannelStatus status{
+      .channel = channel, .state = State::kStopped, .client_count = known.client_count, .why = known.last_failure};
+  if (is_input_stopped_) return status;
+  if (known.has_device) {
+    status.state = State::kOpen;
+  } else if (!known.last_failure.empty()) {
+    status.state = State::kFailed;
+  } else if (IsDevice(channel)) {
+    status.state = State::kWaiting;
+  } else if (known.is_accepting) {
+    status.state = State::kListening;
+  } else if (known.listener && IsFull(channel)) {
+    status.state = State::kFull;
+  } else {
+    status.state = State::kFailed;
+    status.why = "it does not accept for now";
+  }
+  return status;
+}
+
 // ---- clients ----
 
 std::unique_ptr<ProtocolSession> ChannelServer::MakeSession(uint32_t channel,
                                                             ProtocolSession::Executor& executor) const {
+  if (IsControl(channel)) return std::make_unique<native::Session>(native::SessionOptions(), executor);
   qga::SessionOptions options;
   const uint32_t sync_timeout_ms = config_.channels[channel].sync_timeout_ms;
   options.sync_timeout = milliseconds(sync_timeout_ms);
@@ -167,7 +216,8 @@ std::unique_ptr<ProtocolSession> ChannelServer::MakeSession(uint32_t channel,
 }
 
 void ChannelServer::AddClient(uint32_t channel, transport::Connection connection) {
-  const Client::Parts parts{loop_, dispatcher_, *this, memory_, {read_buffer_.get(), kReadBufferBytes}};
+  RequestHandler& requests = IsControl(channel) ? control_ : dispatcher_;
+  const Client::Parts parts{loop_, requests, *this, memory_, {read_buffer_.get(), kReadBufferBytes}};
   auto client = std::make_unique<Client>(parts, std::move(connection), channel, config_.channels[channel].name,
                                          [&](auto& executor) { return MakeSession(channel, executor); });
   const Status started = client->Start();
@@ -178,6 +228,8 @@ void ChannelServer::AddClient(uint32_t channel, transport::Connection connection
     return;
   }
   clients_.emplace(client.get(), std::move(client));
+  ++channels_[channel].client_count;
+  if (IsControl(channel)) ++control_client_count_;
 }
 
 void ChannelServer::OnConnectionGone(Client& client) {
@@ -193,6 +245,9 @@ void ChannelServer::OnConnectionGone(Client& client) {
 
 void ChannelServer::OnClientDone(Client& client) {
   Later(std::chrono::nanoseconds(0), [this, done = &client] {
+    const uint32_t channel = done->channel();
+    --channels_[channel].client_count;
+    if (IsControl(channel)) --control_client_count_;
     clients_.erase(done);
     memory_.GiveBack();
     ResumeAccepting();

@@ -8,12 +8,15 @@
 #include <vector>
 
 #include "agent/config/config.h"
+#include "agent/core/channel_status.h"
 #include "agent/core/client.h"
 #include "agent/transport/listening_socket.h"
 #include "base/event_loop.h"
 #include "base/unique_fd.h"
 
 namespace reeve::core {
+
+inline constexpr size_t kMaxControlClients = 8;
 
 // All channels of the configuration: accepts clients, keeps serial ports open, and owns what comes of both. Not
 // thread-safe.
@@ -25,15 +28,20 @@ class ChannelServer final : public Client::Owner {
     // Beyond so many clients the next ones wait in the listening sockets. Descriptors for workers and devices must
     // remain (RLIMIT_NOFILE).
     size_t max_clients = 64;
+    // Of the control socket. Apart, so that the agent tells how it is also when no other client finds room.
+    size_t max_control_clients = kMaxControlClients;
   };
 
-  // Lent for the life of this. `open_device` asks for a channel's device; OnDeviceOpened answers when it is there.
-  ChannelServer(EventLoop& loop, RequestHandler& dispatcher, const config::Config& config, Limits limits,
-                OpenDevice open_device);
+  // Lent for the life of this. `dispatcher` serves hosts, `control` the control socket. `open_device` asks for a channel's
+  // device; OnDeviceOpened answers when it is there.
+  ChannelServer(EventLoop& loop, RequestHandler& dispatcher, RequestHandler& control, const config::Config& config,
+                Limits limits, OpenDevice open_device);
   ~ChannelServer() override;
 
   // The listening socket of a channel that listens. To be called before Start.
   void AddListener(uint32_t channel, transport::ListeningSocket listener);
+  // Beside root, who may always, this user may use the control socket.
+  void AllowControl(uint32_t uid) { control_uid_ = uid; }
   // Begins to serve.
   void Start();
   // Accepts and reads nothing more.
@@ -48,17 +56,24 @@ class ChannelServer final : public Client::Owner {
   void OnClientDone(Client& client) override;
 
   size_t client_count() const { return clients_.size(); }
+  // One a channel, in the order of the configuration.
+  std::vector<ChannelStatus> Statuses() const;
 
  private:
   struct Channel {
     std::optional<transport::ListeningSocket> listener;
     bool is_accepting = false;
     bool has_device = false;
+    size_t client_count = 0;
     RunningTime opened_at{0};
     std::string last_failure;
   };
 
   bool IsDevice(uint32_t channel) const;
+  bool IsControl(uint32_t channel) const;
+  bool IsFull(uint32_t channel) const;
+  bool MayConnect(uint32_t channel, const Peer& peer) const;
+  ChannelStatus StatusOf(uint32_t channel) const;
   void StartAccepting(uint32_t channel);
   void PauseAccepting(uint32_t channel);
   void OnListenerReady(uint32_t channel);
@@ -71,6 +86,7 @@ class ChannelServer final : public Client::Owner {
 
   EventLoop& loop_;
   RequestHandler& dispatcher_;
+  RequestHandler& control_;
   const config::Config& config_;
   const Limits limits_;
   const MemoryBudget memory_;
@@ -78,6 +94,8 @@ class ChannelServer final : public Client::Owner {
   std::vector<Channel> channels_;  // as Config::channels
   std::unique_ptr<uint8_t[]> read_buffer_;
   std::unordered_map<Client*, std::unique_ptr<Client>> clients_;
+  size_t control_client_count_ = 0;
+  uint32_t control_uid_ = 0;
   bool is_input_stopped_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for timers that outlive this
 };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "agent/core/status_report.h"
 #include "base/log.h"
 
 namespace reeve::core {
@@ -57,7 +58,8 @@ Status Core::Wire(Clock& clock) {
   warden_.emplace(loop_, std::move(setup_.warden), config.generation, *this);
   workers_.emplace(loop_, *warden_, freeze_, config);
   dispatcher_.emplace(Dispatcher::Parts{config, table_, *decider_, *access_, *own_, *workers_, *audit_, clock});
-  channels_.emplace(loop_, *dispatcher_, config, setup_.limits,
+  control_.emplace([this] { return Report(); });
+  channels_.emplace(loop_, *dispatcher_, *control_, config, setup_.limits,
                     [this](uint32_t channel) { warden_->OpenDevice(channel); });
   for (auto& [channel, listener] : setup_.listeners) channels_->AddListener(channel, std::move(listener));
   setup_.listeners.clear();
@@ -85,6 +87,22 @@ void Core::OnDeviceOpened(uint32_t channel, UniqueFd device) {
 void Core::OnDeviceFailed(uint32_t channel, std::string_view why) {
   channels_->OnDeviceFailed(channel, why);
 }
+void Core::OnStatusFacts(wire::StatusFacts facts) {
+  facts_ = std::move(facts);
+  channels_->AllowControl(facts_.warden_uid);
+}
+
+std::string Core::Report() const {
+  StatusSources sources{.config = setup_.config,
+                        .facts = facts_,
+                        .frozen_for = std::nullopt,
+                        .channels = channels_->Statuses(),
+                        .workers = workers_->Status()};
+  if (freeze_.is_frozen())
+    sources.frozen_for = std::chrono::duration_cast<std::chrono::seconds>(loop_.Now() - freeze_.frozen_since());
+  return StatusReport(sources);
+}
+
 void Core::OnRoom() {
   workers_->OnRoom();
 }

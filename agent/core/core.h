@@ -9,6 +9,7 @@
 #include "agent/core/channel_server.h"
 #include "agent/core/command_access.h"
 #include "agent/core/command_table.h"
+#include "agent/core/control_commands.h"
 #include "agent/core/dispatcher.h"
 #include "agent/core/freeze_state.h"
 #include "agent/core/own_commands.h"
@@ -49,6 +50,7 @@ class Core final : public WardenLink::Handler {
   void OnDeviceFailed(uint32_t channel, std::string_view why) override;
   void OnServe() override;
   void OnStopping() override;
+  void OnStatusFacts(wire::StatusFacts facts) override;
   void OnRoom() override;
   void OnLost(std::string_view why) override;
 
@@ -56,6 +58,7 @@ class Core final : public WardenLink::Handler {
   Core(EventLoop& loop, CoreSetup setup);
   Status Wire(Clock& clock);
   std::vector<AuditSink*> MakeSinks();
+  std::string Report() const;
   void StopWhenIdle();
 
   EventLoop& loop_;
@@ -70,6 +73,8 @@ class Core final : public WardenLink::Handler {
   std::optional<WardenLink> warden_;
   std::optional<WorkerPool> workers_;
   std::optional<Dispatcher> dispatcher_;
+  std::optional<ControlCommands> control_;
+  wire::StatusFacts facts_;
   std::optional<ChannelServer> channels_;
   EventLoop::TimerId stop_timer_ = 0;
   RunningTime stop_at_{0};

@@ -35,6 +35,11 @@ class CoreTest : public testing::Test {
       REEVE_ASSERT_OK(listener);
       setup.listeners.emplace_back(0, std::move(*listener));
     }
+    if (config_.channels.back().name == config::kControlChannel) {
+      auto listener = transport::ListeningSocket::Create(Listen(control_));
+      REEVE_ASSERT_OK(listener);
+      setup.listeners.emplace_back(static_cast<uint32_t>(config_.channels.size() - 1), std::move(*listener));
+    }
     auto core = Core::Create(*loop_, clock_, std::move(setup));
     REEVE_ASSERT_OK(core);
     core_ = std::move(*core);
@@ -66,19 +71,28 @@ class CoreTest : public testing::Test {
   }
 
   // ---- the clients' part ----
-  UniqueFd Listen() {
-    address_.sun_family = AF_UNIX;
-    const std::string name = "reeve-core-test-" + std::to_string(::getpid());
-    name.copy(address_.sun_path + 1, name.size());
-    address_size_ = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+  struct Address {
+    explicit Address(std::string_view what) {
+      const std::string name = "reeve-core-test-" + std::string(what) + std::to_string(::getpid());
+      value.sun_family = AF_UNIX;
+      name.copy(value.sun_path + 1, name.size());
+      size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+    }
+    const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&value); }
+    sockaddr_un value{};
+    socklen_t size = 0;
+  };
+  UniqueFd Listen() { return Listen(host_address_); }
+  UniqueFd Listen(const Address& address) {
     UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    EXPECT_EQ(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address_), address_size_), 0);
+    EXPECT_EQ(::bind(fd.get(), address.get(), address.size), 0);
     EXPECT_EQ(::listen(fd.get(), 64), 0);
     return fd;
   }
-  UniqueFd Connect() {
+  UniqueFd Connect() { return Connect(host_address_); }
+  UniqueFd Connect(const Address& address) {
     UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address_), address_size_), 0);
+    EXPECT_EQ(::connect(fd.get(), address.get(), address.size), 0);
     Turn();
     return fd;
   }
@@ -114,8 +128,8 @@ class CoreTest : public testing::Test {
   size_t max_clients_ = 8;
   UniqueFd warden_;
   std::unique_ptr<Core> core_;
-  sockaddr_un address_{};
-  socklen_t address_size_ = 0;
+  const Address host_address_{"host-"};
+  const Address control_{"control-"};
 };
 
 constexpr std::string_view kPing = "{\"execute\":\"guest-ping\"}\n";
@@ -262,6 +276,75 @@ TEST_F(CoreTest, StopAnswersWhatIsUnderWayAndEnds) {
   EXPECT_EQ(Hear(client), "");        // nothing new is read
   EXPECT_THAT(loop_->Run(), IsOk());  // returns: the loop was stopped
   EXPECT_FALSE(core_->was_lost());
+}
+
+// With a control socket, whose client runs as the user that the warden named.
+class ControlCoreTest : public CoreTest {
+ protected:
+  void SetUp() override {
+    config_.channels.push_back({.name = config::kControlChannel,
+                                .protocol = config::Protocol::kReeve,
+                                .transport = config::Transport::kUnixListen,
+                                .path = "/run/reeve/control"});
+    StartCore();
+    const auto [head, texts] = wire::Encode({.warden_pid = 4711, .warden_uid = ::getuid(), .last_core_end = "fell"});
+    wire::Header header;
+    header.type = wire::Type::kStatusFacts;
+    header.generation = config_.generation;
+    ASSERT_THAT(wire::Send(warden_.get(), header, head, texts), IsOk());
+    Turn();
+  }
+};
+
+constexpr std::string_view kStatus = "{\"execute\":\"reeve-status\",\"id\":1}";
+
+TEST_F(ControlCoreTest, TellsHowTheAgentStandsWithWhatTheWardenKnows) {
+  const std::string heard = Ask(Connect(control_), kStatus);
+  EXPECT_THAT(heard, HasSubstr("{\"name\": \"reeved\", \"pid\": 4711, "));
+  EXPECT_THAT(heard, HasSubstr("\"last-end\": \"fell\""));
+  EXPECT_THAT(heard, HasSubstr("\"name\": \"control\", \"protocol\": \"reeve\""));
+  EXPECT_THAT(heard, HasSubstr("\"name\": \"fsfreeze\""));
+  EXPECT_TRUE(heard.ends_with(", \"id\": 1}\n"));
+}
+
+TEST_F(ControlCoreTest, OffersHostsNoStatusAndItsOwnClientsNoCommandOfHosts) {
+  EXPECT_THAT(Ask(Connect(), "{\"execute\":\"reeve-status\"}"), HasSubstr("reeve-status has not been found"));
+  EXPECT_THAT(Ask(Connect(control_), kPing), HasSubstr("guest-ping has not been found"));
+  EXPECT_THAT(Ask(Connect(control_), "{\"execute\":\"reeve-status\",\"arguments\":{\"x\":1}}"),
+              HasSubstr("Parameter 'x' is unexpected"));
+}
+
+TEST_F(ControlCoreTest, TellsWhenNoOtherClientFindsRoom) {
+  std::vector<UniqueFd> clients;
+  for (size_t i = 0; i < max_clients_ + 2; ++i) clients.push_back(Connect());
+  EXPECT_EQ(Ask(clients.back(), kPing), "");
+  EXPECT_THAT(Ask(Connect(control_), kStatus), HasSubstr("\"state\": \"full\", \"clients\": 8"));
+}
+
+TEST_F(ControlCoreTest, ItsClientsTakeNoRoomOfHostsAndWaitForTheirOwn) {
+  std::vector<UniqueFd> clients;
+  for (size_t i = 0; i < kMaxControlClients + 1; ++i) clients.push_back(Connect(control_));
+  EXPECT_EQ(Ask(clients.back(), kStatus), "");
+  std::vector<UniqueFd> hosts;
+  for (size_t i = 0; i < max_clients_; ++i) hosts.push_back(Connect());
+  for (const UniqueFd& host : hosts) EXPECT_EQ(Ask(host, kPing), kPong);
+  clients.erase(clients.begin());
+  EXPECT_THAT(Hear(clients.back()), HasSubstr("\"state\": \"running\""));
+}
+
+TEST_F(ControlCoreTest, ARequestWithoutEndTakesNoMemoryAndHarmsNobody) {
+  const UniqueFd client = Connect(control_);
+  Say(client, "{\"execute\":\"");
+  const std::string piece(64 * 1024, 'x');
+  for (int i = 0; i < 1024; ++i) Say(client, piece);
+  EXPECT_THAT(Hear(client), HasSubstr("a request is longer than 65536 bytes"));
+  EXPECT_EQ(Ask(Connect(), kPing), kPong);
+  EXPECT_THAT(Ask(Connect(control_), kStatus), HasSubstr("\"id\": 1}"));
+}
+
+TEST_F(ControlCoreTest, MalformedFactsOfTheWardenEndTheCore) {
+  ToCore(wire::Type::kStatusFacts);
+  EXPECT_TRUE(core_->was_lost());
 }
 
 // A pseudo terminal plays the port.

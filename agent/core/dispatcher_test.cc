@@ -176,7 +176,7 @@ TEST_F(DispatcherTest, SwitchedOffPluginSaysWhy) {
 
 TEST_F(DispatcherTest, WhileFrozenOnlySafeCommandsPass) {
   Wire();
-  freeze_->NoteHeld(testing_config::kFreezePlugin, 2);
+  freeze_->NoteHeld(testing_config::kFreezePlugin, 2, RunningTime(0));
   Send("guest-get-osinfo");
   EXPECT_EQ(Error(), "Command guest-get-osinfo has been disabled: the agent is in frozen state");
   Send("guest-ping");

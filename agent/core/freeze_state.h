@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "agent/config/config.h"
+#include "base/clock.h"
 
 namespace reeve::core {
 
@@ -21,14 +22,19 @@ class FreezeState {
 
   bool is_frozen() const { return is_frozen_; }
   bool IsFreezer(uint32_t plugin_index) const { return plugin_index == freezer_; }
+  // Since when, as far as this core knows.
+  RunningTime frozen_since() const { return frozen_since_; }
   // A worker said how much its plugin holds.
-  void NoteHeld(uint32_t plugin_index, uint64_t held) {
-    if (IsFreezer(plugin_index)) is_frozen_ = held > 0;
+  void NoteHeld(uint32_t plugin_index, uint64_t held, RunningTime now) {
+    if (!IsFreezer(plugin_index)) return;
+    if (!is_frozen_) frozen_since_ = now;
+    is_frozen_ = held > 0;
   }
 
  private:
   uint32_t freezer_ = UINT32_MAX;
   bool is_frozen_ = false;
+  RunningTime frozen_since_{0};
 };
 
 }  // namespace reeve::core

@@ -20,7 +20,7 @@ namespace reeve::core {
 namespace {
 
 // Descriptors that are not for clients: the fixed ones, epoll, the devices, those of a message under way.
-constexpr rlim_t kReservedFds = 24;
+constexpr rlim_t kReservedFds = 24 + kMaxControlClients;
 constexpr size_t kMaxClients = 256;
 // A file piece of some MiB is on its way through all the time while a host copies a file. Its memory is kept for the next
 // one instead of going to the kernel and coming back as fresh pages, which cost as much as all the copying; what is above
@@ -57,7 +57,7 @@ ChannelServer::Limits ReceiveLimits(const config::Config& config) {
   ::getrlimit(RLIMIT_NOFILE, &limit);
   const rlim_t reserved = kReservedFds + config.plugins.size();
   const rlim_t for_clients = limit.rlim_cur > reserved ? limit.rlim_cur - reserved : 1;
-  return {std::min(kMaxClients, static_cast<size_t>(for_clients))};
+  return {.max_clients = std::min(kMaxClients, static_cast<size_t>(for_clients))};
 }
 
 void SendLogTo(CoreSetup& setup) {

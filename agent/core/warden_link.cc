@@ -153,6 +153,10 @@ Status WardenLink::Take(wire::Packet& packet) {
       REEVE_TRY(ExpectFds(packet, 0));
       handler_.OnStopping();
       return {};
+    case wire::Type::kStatusFacts:
+      REEVE_TRY(ExpectFds(packet, 0));
+      handler_.OnStatusFacts(REEVE_TRY(wire::DecodeStatusFacts(packet.payload)));
+      return {};
     default:
       return Fail(Code::kBadMessage,
                   "a message of the warden is of type " + std::to_string(static_cast<unsigned>(packet.header.type)));

@@ -8,6 +8,7 @@
 
 #include "agent/wire/messages.h"
 #include "agent/wire/packet.h"
+#include "agent/wire/status_facts.h"
 #include "base/event_loop.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
@@ -38,7 +39,8 @@ class WardenLink final : public WorkerRequests {
     virtual void OnDeviceFailed(uint32_t channel, std::string_view why) = 0;
     virtual void OnServe() = 0;     // the warden has checked this process from outside
     virtual void OnStopping() = 0;  // the service stops
-    virtual void OnRoom() = 0;      // there is room again after Announce said kUnavailable
+    virtual void OnStatusFacts(wire::StatusFacts facts) = 0;
+    virtual void OnRoom() = 0;  // there is room again after Announce said kUnavailable
     // The warden went away or broke the protocol: nothing is repaired, the process is to end.
     virtual void OnLost(std::string_view why) = 0;
   };

@@ -260,7 +260,7 @@ void WorkerSlot::OnReplyEnd(uint64_t request_id, int32_t status, std::string_vie
 
 void WorkerSlot::OnHold(uint64_t held) {
   held_ = held;
-  context_.freeze.NoteHeld(plugin_index_, held);
+  context_.freeze.NoteHeld(plugin_index_, held, context_.loop.Now());
   health_.NoteActive(context_.loop.Now());
   WatchIdleness();
 }

@@ -379,7 +379,7 @@ TEST_F(WorkerPoolTest, SaysWhetherTheReplyWentToTheHost) {
 }
 
 TEST_F(WorkerPoolTest, NoWorkerButTheFreezersStartsWhileFrozen) {
-  freeze_.NoteHeld(testing_config::kFreezePlugin, 3);
+  freeze_.NoteHeld(testing_config::kFreezePlugin, 3, RunningTime(0));
   Call("guest-get-osinfo");
   EXPECT_THAT(replies_, ElementsAre("error: worker exec is not started while file systems are frozen"));
   Call("guest-fsfreeze-status");

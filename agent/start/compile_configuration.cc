@@ -72,7 +72,7 @@ std::string Resolve(const Layout& layout, const std::string& lines) {
 Result<Compiled> ReadBack(Bytes bytes) {
   UniqueFd blob = REEVE_TRY(config::ToSealedFile(bytes));
   config::Config config = REEVE_TRY(config::FromSealedFile(blob.get()));
-  return Compiled{.config = std::move(config), .blob = std::move(blob)};
+  return Compiled{.config = std::move(config), .blob = std::move(blob), .note = ""};
 }
 
 Result<std::string> CompileBlob(const Layout& layout, const Arguments& arguments, const Arguments& more) {
@@ -126,7 +126,9 @@ Result<Compiled> CompileFallback(const Layout& layout, const Arguments& argument
       "the configuration is not as its files say, and only what profile 'minimal' allows is allowed: " + why.message();
   LogError(warning);
   const std::string blob = REEVE_TRY(CompileBlob(layout, arguments, {"--fallback", "--warning=" + warning}));
-  return ReadBack(AsBytes(blob));
+  Compiled compiled = REEVE_TRY(ReadBack(AsBytes(blob)));
+  compiled.note = warning;
+  return compiled;
 }
 
 }  // namespace
@@ -168,7 +170,8 @@ Result<Compiled> CompileConfiguration(const Options& options, const Layout& layo
   if (keeps_last_good) {
     Result<Compiled> last_good = ReadLastGood(options, arguments);
     if (last_good) {
-      LogError("the last good configuration stays in force: " + compiled.error().message());
+      last_good->note = "the last good configuration stays in force: " + compiled.error().message();
+      LogError(last_good->note);
       return last_good;
     }
     if (last_good.error().code() != Code::kNotFound) LogError(last_good.error().message());

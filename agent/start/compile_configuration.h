@@ -15,6 +15,7 @@ namespace reeve::start {
 struct Compiled {
   config::Config config;
   UniqueFd blob;
+  std::string note;  // why it is not what its files say; empty: it is
 };
 
 // Has reeve-compile and reeve-resolve make it out of the files. When that fails: the last good one of the same options and

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "base/cleanup.h"
 #include "base/sys.h"
 
 namespace reeve::start {
@@ -41,7 +42,9 @@ Status RemoveStaleSocket(const std::string& path) {
   return {};
 }
 
-Result<UniqueFd> ListenUnix(const std::string& path) {
+// The socket's file has at most `mode` from its first moment, and what the umask takes is taken too (a daemon's takes
+// more). umask(2) is of the whole process, which has one thread yet.
+Result<UniqueFd> ListenUnix(const std::string& path, mode_t mode) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof address.sun_path)
@@ -50,6 +53,9 @@ Result<UniqueFd> ListenUnix(const std::string& path) {
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return FailErrno("make a unix socket");
   REEVE_TRY(RemoveStaleSocket(path));
+  const mode_t umask_before = ::umask(0777);
+  ::umask(umask_before | (0777 & ~mode));
+  const Cleanup restore_umask = [&] { ::umask(umask_before); };
   REEVE_TRY(BindAndListen(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address, path));
   return fd;
 }
@@ -96,7 +102,8 @@ Result<std::vector<UniqueFd>> MakeListeners(const std::vector<config::Channel>& 
   std::vector<UniqueFd> listeners;
   int next_activated = 0;
   for (const config::Channel& channel : channels) {
-    if (channel.transport == config::Transport::kUnixListen) listeners.push_back(REEVE_TRY(ListenUnix(channel.path)));
+    if (channel.transport == config::Transport::kUnixListen)
+      listeners.push_back(REEVE_TRY(ListenUnix(channel.path, channel.socket_mode)));
     if (channel.transport == config::Transport::kVsockListen) listeners.push_back(REEVE_TRY(ListenVsock(channel.path)));
     if (channel.transport == config::Transport::kActivated)
       listeners.push_back(REEVE_TRY(TakeActivated(next_activated++, activated_count)));

@@ -19,6 +19,7 @@
 #include "agent/start/ordinary_user.h"
 #include "agent/start/qemu_ga_conf.h"
 #include "agent/start/run_directory.h"
+#include "agent/start/status_facts.h"
 #include "agent/warden/warden.h"
 #include "base/clock.h"
 #include "base/event_loop.h"
@@ -153,7 +154,8 @@ Result<int> Serve(const Options& options, const Layout& layout, sandbox::Initial
                                               .listeners = std::move(listeners),
                                               .surroundings = std::move(surroundings),
                                               .binary_directory = layout.binaries,
-                                              .notify_socket = EnvironmentVariable("NOTIFY_SOCKET")}));
+                                              .notify_socket = EnvironmentVariable("NOTIFY_SOCKET"),
+                                              .facts = GatherFacts(std::move(compiled.note))}));
   REEVE_TRY(loop.Watch(signals.get(), EPOLLIN, [&](uint32_t) { OnSignal(signals.get(), *warden); }));
   REEVE_TRY(warden->Start());
   REEVE_TRY(loop.Run());

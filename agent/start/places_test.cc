@@ -88,6 +88,21 @@ TEST_F(ListenersTest, RemovesNothingButASocket) {
   EXPECT_EQ(Read("file"), "precious");
 }
 
+TEST_F(ListenersTest, ASocketHasAtMostItsModeAndTheUmaskCounts) {
+  config::Channel channel = UnixChannel(Path("control"));
+  channel.socket_mode = 0600;
+  const mode_t before = ::umask(0);
+  const auto listeners = MakeListeners({channel, UnixChannel(Path("socket"))}, 0);
+  EXPECT_EQ(::umask(before), 0u);
+  REEVE_ASSERT_OK(listeners);
+  EXPECT_EQ(fs::status(top_ / "control").permissions(), fs::perms(0600));
+  EXPECT_EQ(fs::status(top_ / "socket").permissions(), fs::perms(0755));
+  const mode_t usual = ::umask(0077);
+  REEVE_ASSERT_OK(MakeListeners({UnixChannel(Path("socket"))}, 0));
+  ::umask(usual);
+  EXPECT_EQ(fs::status(top_ / "socket").permissions(), fs::perms(0700));
+}
+
 TEST_F(ListenersTest, SaysWhichSocketCannotBeHad) {
   EXPECT_THAT(MakeListeners({UnixChannel(Path("no/such"))}, 0), FailsSaying("bind " + Path("no/such")));
   EXPECT_THAT(MakeListeners({UnixChannel(std::string(108, 'x'))}, 0), FailsSaying("1 to 107 bytes"));

@@ -127,7 +127,17 @@ Status Warden::CheckCore() {
   return sandbox::CheckProcess(core_.pid, expected);
 }
 
+void Warden::TellFacts() {
+  if (!core_.peer) return;
+  setup_.facts.core_pid = static_cast<uint32_t>(core_.pid);
+  setup_.facts.log_pid = log_pid_ < 0 ? 0 : static_cast<uint32_t>(log_pid_);
+  const auto [head, texts] = wire::Encode(setup_.facts);
+  core_.peer->Send(wire::Type::kStatusFacts, head, texts);
+}
+
 void Warden::OnCoreServing() {
+  ++setup_.facts.core_start_count;
+  TellFacts();
   if (std::exchange(has_served_, true)) return;
   LogInfo("the core serves");
   NotifyServiceManager(setup_.notify_socket, "READY=1");
@@ -153,6 +163,7 @@ void Warden::OnCoreLost(const std::string& why) {
 
 void Warden::CoreEnded(int wait_status) {
   if (!is_stopping_) LogError(Named("the core has ended", EndInWords(wait_status)));
+  setup_.facts.last_core_end = EndInWords(wait_status);
   if (core_.peer) core_.peer->Close();
   DestroyLater(std::move(core_.peer));
   core_.pid = -1;
@@ -207,6 +218,7 @@ Status Warden::StartLog(PreparedFiles files) {
   setup.files = std::move(files);
   Child child = REEVE_TRY(StartConfined(loop_, setup));
   log_pid_ = child.pid;
+  TellFacts();
   if (!setup_.config.log.log_file.empty()) SetLogSink(log_channel_.get());
   CheckLog(log_pid_, kLogChecks);
   return reaper_.Watch(std::move(child), [this](int wait_status) { LogEnded(wait_status); });
@@ -226,6 +238,7 @@ void Warden::CheckLog(pid_t pid, int attempts_left) {
 
 void Warden::LogEnded(int wait_status) {
   log_pid_ = -1;
+  TellFacts();
   if (is_stopping_) return;
   LogError(Named("reeve-log has ended", EndInWords(wait_status)));
   loop_.After(kRetryDelay, [this] { PrepareLog(); });

@@ -17,6 +17,7 @@
 #include "agent/warden/worker_asks.h"
 #include "agent/warden/worker_peer.h"
 #include "agent/wire/log_record.h"
+#include "agent/wire/status_facts.h"
 #include "base/event_loop.h"
 #include "base/sys.h"
 
@@ -30,6 +31,7 @@ struct WardenSetup {
   WorkerAsks::Surroundings surroundings;
   std::string binary_directory;  // where reeve-core, reeve-worker and reeve-log are
   std::string notify_socket;     // $NOTIFY_SOCKET, may be empty
+  wire::StatusFacts facts;       // but for what changes while the warden lives
 };
 
 // The parent of all: starts core, log and workers, checks them from outside, serves what they may ask, and ends them. Not
@@ -65,6 +67,7 @@ class Warden final : public CoreServices, public WorkerServices {
   void OnOtherBuild() override;
   void EndWhenIdle();
   void OnCoreLost(const std::string& why) override;
+  void TellFacts();
 
   // The log process.
   void PrepareLog();

@@ -37,6 +37,7 @@ enum class Type : uint16_t {
   kDeviceFailed = 23,   // ChannelNumber + text
   kNewGeneration = 24,  // + descriptor: the sealed blob; the header carries the new generation
   kStopping = 25,       // the service stops: answer what is held and end
+  kStatusFacts = 26,    // StatusFactsHead + texts (status_facts.h): once the core serves, and when they change
 
   // worker -> warden
   kConfined = 30,       // the load sandbox stands
@@ -123,6 +124,20 @@ struct WorkerEnded {
 
 // The worker was not started because an earlier process of its plugin cannot be ended yet.
 inline constexpr int32_t kNotTried = -1;
+
+// What the core tells whoever asks how the agent stands; its meaning is in status_facts.h.
+struct StatusFactsHead {
+  int64_t started_at_s = 0;
+  uint32_t warden_pid = 0;
+  uint32_t warden_uid = 0;
+  uint32_t core_pid = 0;
+  uint32_t log_pid = 0;
+  uint32_t core_start_count = 0;
+  uint32_t landlock_level = 0;
+  uint32_t has_cgroup = 0;
+  uint32_t reserved = 0;
+  uint32_t text_bytes[4] = {};  // policy note, last core's end, controllers, what is missing (a line each)
+};
 
 struct Ready {
   uint32_t abi_major = 0;
@@ -241,6 +256,7 @@ struct LogLine {
 };
 
 static_assert(sizeof(StartWorker) == 8 && sizeof(WorkerId) == 8 && sizeof(Announce) == 24);
+static_assert(sizeof(StatusFactsHead) == 56);
 static_assert(sizeof(WorkerStarted) == 16 && sizeof(WorkerEnded) == 16 && sizeof(Ready) == 16);
 static_assert(sizeof(OpenPath) == 16 && sizeof(ProgramWords) == 8 && sizeof(RunProgram) == 24);
 static_assert(sizeof(SignalProgram) == 16 && sizeof(ProgramStarted) == 16 && sizeof(Refused) == 8);

@@ -2,6 +2,7 @@
 
 #include "tools/reevectl/policy_check.h"
 #include "tools/reevectl/policy_explain.h"
+#include "tools/reevectl/status_command.h"
 #include "tools/reevectl/subcommand.h"
 
 // reevectl: asks the agent, and explains what its policy says. Wires the subcommands; each has its own files.
@@ -19,6 +20,7 @@ int Main(int argc, char** argv) {
   app.fallthrough();
   app.footer("Exit codes: 0 done, 1 the answer is no, 2 wrong usage or nobody to ask.");
 
+  AddStatus(app, common, exit_code);
   CLI::App* policy = app.add_subcommand("policy", "What the host may do in this guest");
   policy->require_subcommand(1);
   AddPolicyCheck(*policy, common, exit_code);

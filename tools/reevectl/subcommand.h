@@ -22,6 +22,9 @@ enum class ExitCode : int {
   kOk = 0,
   kNo = 1,      // the answer is no: the policy is bad, the call is denied
   kCannot = 2,  // wrong usage, or nobody to ask
+  // Of `status` alone, as systemctl has them.
+  kNotRunning = 3,
+  kUnknown = 4,  // it runs perhaps, and gives no answer
 };
 
 // The options that every subcommand has.
