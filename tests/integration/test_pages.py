@@ -9,7 +9,7 @@ import pytest
 
 from conftest import ROOT
 
-PAGES = ["man8/reeved.8", "man5/reeve.yaml.5", "man5/reeve-policy.5"]
+PAGES = ["man1/reevectl.1", "man8/reeved.8", "man5/reeve.yaml.5", "man5/reeve-policy.5"]
 SETTINGS = [ROOT / "agent/config/settings.cc"]
 POLICY = sorted((ROOT / "policy").glob("parse*.cc"))
 # Written in a test of parsing, or for qemu-ga's sake: no page lists them.
@@ -77,6 +77,16 @@ def test_reeved_and_its_page_have_the_same_options(reeve_install):
     assert long == long_options(usage) - UNLISTED_OPTIONS
     letters = set(re.findall(r"(?<![\w-])-[a-zA-Z](?=, --)", usage))
     assert {option for option in page if not option.startswith("--")} == letters
+
+
+def test_reevectl_and_its_page_have_the_same_options(reeve_install):
+    usage = ""
+    for subcommand in ([], ["status"], ["policy", "check"], ["policy", "explain"]):
+        usage += subprocess.run([reeve_install / "bin/reevectl", *subcommand, "--help"], capture_output=True, text=True,
+                                check=True).stdout
+    page = options_of_page((ROOT / "tools/reevectl/reevectl.1.md").read_text())
+    assert {option for option in page if option.startswith("--")} == long_options(usage)
+    assert {option for option in page if not option.startswith("--")} == set(re.findall(r"(?<![\w-])-[a-zA-Z](?=,--)", usage))
 
 
 @pytest.mark.parametrize("page, sources", [("agent/config/reeve.yaml.5.md", SETTINGS), ("policy/REFERENCE.md", POLICY)],
