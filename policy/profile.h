@@ -15,6 +15,11 @@ namespace reeve::policy {
 enum class Confinement : uint8_t { kUnconfined, kAdmin, kService, kReadonly, kSandboxed, kHook };
 inline constexpr size_t kConfinementCount = 6;
 
+// Whether only root can shut a program in so. The others hold for an ordinary user's own programs too.
+constexpr bool TakesRoot(Confinement confinement) {
+  return confinement != Confinement::kUnconfined && confinement != Confinement::kService;
+}
+
 // Purpose words for system calls (`promises` of plugin-api/MANIFEST.md). Each adds to the base profile `stdio`.
 // What no promise names is not there; the never-list (decision R7) cannot be asked for by any.
 enum class Promise : uint8_t {

@@ -19,6 +19,12 @@ void TakeFrom(policy::RunAs& as, const policy::RunAs& self, const policy::Origin
   }
 }
 
+void CheckConfinement(const policy::ProgramRule& rule, Config& config) {
+  if (!policy::TakesRoot(rule.confine)) return;
+  config.warnings.push_back(rule.origin.ToString() + ": unprivileged: to confine a program so takes root; what rule '" +
+                            rule.name + "' allows will be refused");
+}
+
 }  // namespace
 
 void TakePrivileges(const policy::RunAs& self, Config& config) {
@@ -37,7 +43,10 @@ void TakePrivileges(const policy::RunAs& self, Config& config) {
     plugin.disabled_reason = "plugin needs capabilities, which take root to give";
     config.warnings.push_back("unprivileged: " + plugin.name + ": " + plugin.disabled_reason);
   }
-  for (policy::ProgramRule& rule : config.policy.programs) TakeFrom(rule.as, self, rule.origin, config);
+  for (policy::ProgramRule& rule : config.policy.programs) {
+    CheckConfinement(rule, config);
+    if (!policy::TakesRoot(rule.confine)) TakeFrom(rule.as, self, rule.origin, config);
+  }
   for (policy::FileDirectory& directory : config.policy.directories)
     TakeFrom(directory.as, self, directory.origin, config);
 }

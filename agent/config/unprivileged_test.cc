@@ -51,6 +51,25 @@ TEST(UnprivilegedTest, ARuleForAnotherUserStaysAndIsWarnedOf) {
   EXPECT_THAT(config.warnings, Contains(HasSubstr("policy.yaml:7: unprivileged: to act as user 'bob'")));
 }
 
+TEST(UnprivilegedTest, AConfinementThatTakesRootIsWarnedOf) {
+  using enum policy::Confinement;
+  for (const policy::Confinement confinement : {kUnconfined, kService, kAdmin, kHook, kReadonly, kSandboxed}) {
+    Config config = Unprivileged();
+    policy::ProgramRule& rule = config.policy.programs.emplace_back();
+    rule.origin = {"policy.yaml", 9};
+    rule.name = "mine";
+    rule.confine = confinement;
+    TakePrivileges(kSelf, config);
+    const auto warning = HasSubstr("policy.yaml:9: unprivileged: to confine a program so takes root");
+    const bool takes_root = confinement != kUnconfined && confinement != kService;
+    if (takes_root) {
+      EXPECT_THAT(config.warnings, Contains(warning));
+    } else {
+      EXPECT_THAT(config.warnings, Not(Contains(warning)));
+    }
+  }
+}
+
 TEST(UnprivilegedTest, APluginThatNeedsACapabilityIsDisabled) {
   Config config = Unprivileged();
   config.plugins[0].sandbox.capabilities = 1;

@@ -66,8 +66,16 @@ Status KillOneByOne(const std::string& path) {
   return {};
 }
 
-bool ApplyOne(const std::string& file, uint64_t value) {
-  return value == 0 || WriteControl(file, std::to_string(value)).has_value();
+Status SetLimit(const std::string& file, uint64_t value) {
+  if (value == 0) return {};
+  return WriteControl(file, std::to_string(value));
+}
+
+// A kernel without swap has no such file.
+Status ForbidSwap(const std::string& path) {
+  const Status forbidden = WriteControl(path + "/memory.swap.max", "0");
+  if (forbidden || forbidden.error().code() == Code::kNotFound) return {};
+  return forbidden;
 }
 
 }  // namespace
@@ -97,6 +105,13 @@ Status Cgroup::KillAll() {
 
 Result<bool> Cgroup::IsEmpty() const {
   return REEVE_TRY(ReadMembers(path_)).empty();
+}
+
+Status Cgroup::SetLimits(const CgroupLimits& limits) {
+  const Status tasks = SetLimit(path_ + "/pids.max", limits.tasks);
+  REEVE_TRY(SetLimit(path_ + "/memory.max", limits.memory_bytes));
+  if (limits.memory_bytes != 0) REEVE_TRY(ForbidSwap(path_));
+  return tasks;
 }
 
 Status Cgroup::Remove() {
@@ -130,14 +145,6 @@ Result<Cgroup> CgroupTree::MakeLeaf(const std::string& name) const {
     return Fail(directory.error());
   }
   return Cgroup(path, std::move(*directory));
-}
-
-Result<Cgroup> CgroupTree::MakeLeaf(const std::string& name, const CgroupLimits& limits, bool& applied) const {
-  Cgroup leaf = REEVE_TRY(MakeLeaf(name));
-  const bool has_memory = ApplyOne(leaf.path_ + "/memory.max", limits.memory_bytes);
-  const bool has_tasks = ApplyOne(leaf.path_ + "/pids.max", limits.tasks);
-  applied = has_memory && has_tasks;
-  return leaf;
 }
 
 void CgroupTree::RemoveStaleLeaves(const std::string& prefix) const {

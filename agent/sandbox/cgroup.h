@@ -15,6 +15,11 @@
 
 namespace reeve::sandbox {
 
+struct CgroupLimits {
+  uint64_t memory_bytes = 0;  // 0: none
+  uint64_t tasks = 0;
+};
+
 // One leaf. Removed when destroyed if it is empty by then; else it is left for RemoveStaleLeaves.
 class Cgroup {
  public:
@@ -30,6 +35,9 @@ class Cgroup {
   // left).
   Status KillAll();
   Result<bool> IsEmpty() const;
+  // For all members together, swap included. Fails with kNotFound where the group above does not hand out the controllers
+  // (OwnLeaf). What could be set is.
+  Status SetLimits(const CgroupLimits& limits);
   // Fails with kUnavailable while it has members (killed ones included until they are reaped).
   Status Remove();
 
@@ -40,11 +48,6 @@ class Cgroup {
   UniqueFd directory_;
 };
 
-struct CgroupLimits {
-  uint64_t memory_bytes = 0;  // 0: none
-  uint64_t tasks = 0;
-};
-
 class CgroupTree {
  public:
   // The part of the machine's version 2 tree in which this process stands. kUnsupported when there is none or
@@ -52,9 +55,6 @@ class CgroupTree {
   static Result<CgroupTree> Find();
   // `name` is unique among the caller's leaves and a plain file name.
   Result<Cgroup> MakeLeaf(const std::string& name) const;
-  // The same with limits, each applied only where its controller is there; says by `applied` whether all
-  // were.
-  Result<Cgroup> MakeLeaf(const std::string& name, const CgroupLimits& limits, bool& applied) const;
   // Leaves of an earlier run whose names begin with `prefix`: their members are killed, and the leaves removed as soon as
   // those have ended; what has not within kStalePatience (it sleeps in the kernel) is left. Waits: only at start.
   static constexpr std::chrono::seconds kStalePatience{1};

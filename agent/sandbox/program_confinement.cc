@@ -144,12 +144,27 @@ Status ConfineHook(const ConfinedProgram& program) {
   return InstallFilter(program.filter, FilterScope::kThisThread);
 }
 
+// An ordinary user can make no mount and leave no bounding set; without new privileges the latter gives nothing.
+Status ConfineServiceOfOrdinaryUser(const ConfinedProgram& program) {
+  if (program.uid != ::geteuid() || program.gid != ::getegid()) {
+    return Fail(Code::kDenied, "to act as another user takes root");
+  }
+  const LandlockRules rules = REEVE_TRY(WritingRules(program.state_directory));
+  REEVE_TRY(SetInheritable(0));
+  REEVE_TRY(SetAmbient(0));
+  REEVE_TRY(WriteCapabilities({}));
+  REEVE_TRY(ForbidNewPrivileges());
+  REEVE_TRY(rules.Restrict());
+  return InstallFilter(program.filter, FilterScope::kThisThread);
+}
+
 // A machine without the right to make a mount namespace still has Landlock's own refusals. Beside mounts it keeps the program
 // from those of its user's processes that stand among writable ones. Landlock waits for no_new_privs.
 Status ConfineService(const ConfinedProgram& program) {
   if (program.uid == 0)
     return Fail(Code::kInvalidArgument, "a program confined as service runs as a user other than root");
   program.settings.Restore();
+  if (::geteuid() != 0) return ConfineServiceOfOrdinaryUser(program);
   const Status by_mounts = ReadOnlyByMounts(program.state_directory);
   const Result<LandlockRules> rules =
       by_mounts ? LandlockRules::CreateAgainstOtherProcesses() : WritingRules(program.state_directory);

@@ -49,6 +49,7 @@ struct ConfinedProgram {
 //   no new privileges; a filter that refuses the same.
 // - hook: as admin, for root only; set-user programs work; no socket but AF_UNIX.
 // - service: a user other than root, no capability, no new privileges, every file system read-only but for one directory.
+//   For the programs of an ordinary user, who can make no mounts, Landlock alone holds that.
 // - readonly: EnterReadOnlyTree (program_tree.h); root keeps only the right to read everything, a user nothing; no network,
 //   no socket. Landlock holds devices and fifos. REQUIRES: a process id namespace of its own.
 // - sandboxed: EnterSandboxTree; a user of its own without any right; no network; a list of allowed calls; limits.

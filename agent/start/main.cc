@@ -2,7 +2,6 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +9,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "agent/sandbox/own_leaf.h"
 #include "agent/sandbox/program_confinement.h"
 #include "agent/start/compile_configuration.h"
 #include "agent/start/daemon.h"
@@ -45,13 +45,6 @@ std::vector<std::string> Environment() {
   return variables;
 }
 
-// By its identity, not its path: other mount namespaces have other directories of the same path.
-Result<std::string> GroupPrefix(const std::string& run_directory) {
-  const UniqueFd directory = REEVE_TRY(sys::Open(run_directory, O_PATH | O_DIRECTORY));
-  const struct stat status = REEVE_TRY(sys::Stat(directory.get()));
-  return "reeve-" + std::to_string(status.st_dev) + "-" + std::to_string(status.st_ino) + "-";
-}
-
 // Whoever used the run directory before is gone, for it is locked; what its programs left behind is ended now.
 Result<warden::WorkerAsks::Surroundings> TakeSurroundings(const sandbox::InitialSettings& settings,
                                                           const std::string& run_directory) {
@@ -64,6 +57,15 @@ Result<warden::WorkerAsks::Surroundings> TakeSurroundings(const sandbox::Initial
   if (groups) surroundings.groups = std::move(*groups);
   if (!groups) LogWarning("what a program leaves behind cannot be ended with it: " + groups.error().message());
   return surroundings;
+}
+
+// Before anything is forked that is to live on. Where it cannot be, the warden stays where it is.
+std::optional<sandbox::OwnLeaf> MakeRoomForLimits(const std::optional<sandbox::CgroupTree>& groups) {
+  if (!groups) return std::nullopt;
+  Result<sandbox::OwnLeaf> leaf = sandbox::OwnLeaf::Enter(*groups);
+  if (leaf) return std::move(*leaf);
+  LogWarning("limits of all processes of a program together do not hold: " + leaf.error().message());
+  return std::nullopt;
 }
 
 // A log that nobody reads must not hold the warden: what does not fit is dropped (base/log.h). The open file may be shared
@@ -148,6 +150,7 @@ Result<int> Serve(const Options& options, const Layout& layout, sandbox::Initial
   EventLoop loop = REEVE_TRY(EventLoop::Create(clock));
   const UniqueFd signals = REEVE_TRY(TakeSignals());
   warden::WorkerAsks::Surroundings surroundings = REEVE_TRY(TakeSurroundings(settings, options.run_directory));
+  const std::optional<sandbox::OwnLeaf> own_leaf = MakeRoomForLimits(surroundings.groups);
   const std::unique_ptr<warden::Warden> warden =
       REEVE_TRY(warden::Warden::Create(loop, {.config = std::move(compiled.config),
                                               .blob = std::move(compiled.blob),

@@ -35,6 +35,30 @@ class PlacesTest : public testing::Test {
 
 using RunDirectoryTest = PlacesTest;
 
+TEST_F(RunDirectoryTest, MadeAgainHasTheSameNameForItsGroups) {
+  fs::create_directory(Path("run"));
+  const auto first = GroupPrefix(Path("run"));
+  REEVE_ASSERT_OK(first);
+  fs::create_directory(Path("in-its-place"));  // takes the inode that might be given again
+  fs::remove(Path("run"));
+  fs::create_directory(Path("other"));
+  fs::create_directory(Path("run"));
+  EXPECT_EQ(*GroupPrefix(Path("run") + "/"), *first);
+  fs::create_directory_symlink("run", Path("link"));
+  EXPECT_EQ(*GroupPrefix(Path("link")), *first);
+}
+
+// Else the start of one would end the other's programs.
+TEST_F(RunDirectoryTest, NoNameOfGroupsBeginsAsAnothers) {
+  for (const char* name : {"run", "run-1", "run-1-2"}) fs::create_directory(Path(name));
+  fs::create_directories(Path("elsewhere/run"));
+  const std::string prefix = *GroupPrefix(Path("run"));
+  for (const char* name : {"run-1", "run-1-2", "elsewhere/run"}) {
+    EXPECT_FALSE(GroupPrefix(Path(name))->starts_with(prefix)) << name;
+  }
+  EXPECT_THAT(GroupPrefix(Path("missing")), FailsWith(Code::kNotFound));
+}
+
 TEST_F(RunDirectoryTest, IsMadeAndHeldByOneOnly) {
   auto lock = TakeRunDirectory(Path("run"));
   REEVE_ASSERT_OK(lock);

@@ -6,6 +6,11 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cinttypes>
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <string_view>
 
 #include "agent/warden/confined_process.h"
 #include "agent/warden/trusted_file.h"
@@ -36,7 +41,26 @@ void WarnOfFreeze(int directory_fd, const std::string& path) {
   LogWarning(path + "/" + kMark + " says that qemu-ga left file systems frozen; they are not thawed by this start");
 }
 
+// FNV-1a. Of fixed length in hex, so that no name's prefix is the beginning of another's.
+std::string HashOf(std::string_view text) {
+  uint64_t hash = 0xcbf29ce484222325;
+  for (const char byte : text) hash = (hash ^ static_cast<uint8_t>(byte)) * 0x100000001b3;
+  char hex[17];
+  std::snprintf(hex, sizeof hex, "%016" PRIx64, hash);
+  return hex;
+}
+
 }  // namespace
+
+Result<std::string> GroupPrefix(const std::string& run_directory) {
+  std::error_code error;
+  const std::filesystem::path path = std::filesystem::canonical(run_directory, error);
+  if (error) return Fail(Error::System(error.value(), "find " + run_directory));
+  const UniqueFd parent = REEVE_TRY(sys::Open(path.parent_path().string(), O_PATH | O_DIRECTORY));
+  const struct stat status = REEVE_TRY(sys::Stat(parent.get()));
+  return "reeve-" + std::to_string(status.st_dev) + "-" + std::to_string(status.st_ino) + "-" +
+         HashOf(path.filename().string()) + "-";
+}
 
 Result<UniqueFd> TakeRunDirectory(const std::string& path) {
   REEVE_TRY(MakeDirectory(path, 0755));

@@ -98,12 +98,16 @@ Result<RunningPrograms::Pipes> RunningPrograms::MakePipes(const WantedStreams& s
 
 std::optional<sandbox::Cgroup> RunningPrograms::MakeGroup(uint64_t number, policy::Confinement confinement) {
   if (!groups_) return std::nullopt;
-  bool is_limited = false;
-  Result<sandbox::Cgroup> group =
-      groups_->MakeLeaf(group_prefix_ + std::to_string(number), sandbox::LimitsOf(confinement), is_limited);
-  if (group) return std::move(*group);
-  LogWarning("a program runs without a control group of its own: " + group.error().message());
-  return std::nullopt;
+  Result<sandbox::Cgroup> group = groups_->MakeLeaf(group_prefix_ + std::to_string(number));
+  if (!group) {
+    LogWarning("a program runs without a control group of its own: " + group.error().message());
+    return std::nullopt;
+  }
+  // Where no group has limits, the start has said so.
+  const Status limited = group->SetLimits(sandbox::LimitsOf(confinement));
+  if (!limited && limited.error().code() != Code::kNotFound)
+    LogWarning("a program runs without limits of its control group: " + limited.error().message());
+  return std::move(*group);
 }
 
 Result<pid_t> RunningPrograms::Fork(uint64_t number, const PermittedProgram& program, const std::vector<int>& kept,

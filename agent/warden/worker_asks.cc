@@ -143,6 +143,9 @@ Granted<PermittedProgram> WorkerAsks::DecideProgram(uint32_t plugin, uint32_t wo
   const Granted<uint32_t> index = RuleOf(*live, decision, ask.argv[0], config_.policy.programs.size());
   if (!index) return std::unexpected(index.error());
   const policy::ProgramRule& rule = config_.policy.programs[*index];
+  if (config_.is_unprivileged && policy::TakesRoot(rule.confine))
+    return std::unexpected(Refusal{0, "to confine a program as rule '" + rule.name + "' says takes root (" +
+                                          rule.origin.ToString() + "), and this is an ordinary user's agent"});
   PermittedProgram program;
   program.rule = rule;
   program.environment = EnvironmentFor(rule, ask.environment, ask.has_environment, surroundings_.environment);

@@ -98,8 +98,8 @@ def lines_of(path):
 
 
 def own_cgroups(reeve):
-    """Control groups of this Reeve's programs, which bear the name of its run directory."""
-    directory = os.stat(reeve.directory / "state")
+    """Control groups of this Reeve's programs, which bear the name of where its run directory stands."""
+    directory = os.stat(reeve.directory)
     for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines():
         if " - cgroup2 " in line:
             return list(pathlib.Path(line.split()[4]).glob(f"**/reeve-{directory.st_dev}-{directory.st_ino}-*"))

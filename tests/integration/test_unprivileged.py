@@ -9,6 +9,7 @@ import pytest
 from running_reeve import ENVIRONMENT, children_of, reeve_in_directory, status_of
 
 USER = 54321  # nobody's on any machine that this runs on
+NOBODY = 65534
 GUEST_EXEC = {"path": "/bin/sh", "arg": ["-c", "id -u; id -g; echo $HOME"], "capture-output": True}
 
 
@@ -30,9 +31,9 @@ def reeve(reeve_install):
         yield reeve
 
 
-def start(reeve, policy="profile: open\n", **arguments):
+def start(reeve, policy="profile: open\n", user=USER, **arguments):
     reeve.write_policy(f"schema: 1\n{policy}")
-    return reeve.start("--unprivileged", user=USER, group=USER, extra_groups=[],
+    return reeve.start("--unprivileged", user=user, group=user, extra_groups=[],
                        environment={"HOME": str(reeve.directory / "var")}, **arguments)
 
 
@@ -72,6 +73,33 @@ def test_a_rule_for_root_is_for_the_user_and_one_for_somebody_else_fails(reeve):
         refused = client.call("guest-exec", path="/usr/bin/id", arg=["-g"])
         assert "not permitted" in refused["error"]["desc"]
     assert "to act as user 'nobody' takes root" in reeve.log()
+
+
+def test_a_confinement_that_takes_root_is_refused_and_warned_of(reeve):
+    words = {"admin": "as: root, confine: admin", "hook": "confine: hook", "sandboxed": "confine: sandboxed",
+             "readonly": "as: root, confine: readonly"}
+    rules = ", ".join(f"{name}: {{run: /usr/bin/id, args: [[{{literal: {name}}}]], {more}, reason: a test}}"
+                      for name, more in words.items())
+    start(reeve, f"exec: {{rules: {{{rules}}}}}\n")
+    for name in words:
+        refused = reeve.call("guest-exec", path="/usr/bin/id", arg=[name])
+        assert f"to confine a program as rule '{name}' says takes root" in refused["error"]["desc"], refused
+    assert reeve.log().count("to confine a program so takes root") == len(words)
+
+
+SERVICE = """id -u; grep -E '^(NoNewPrivs|Seccomp|CapEff):' /proc/self/status | tr '\\n\\t' '  '
+echo x 2>/dev/null >{mine} || echo read-only; cat {mine}; echo y >/dev/null && echo null; unshare -U true 2>/dev/null || echo no namespace"""
+
+
+def test_a_service_is_confined_by_filter_and_landlock(reeve):
+    mine = reeve.directory / "mine"
+    mine.write_text("as before\n")
+    for path in (mine, reeve.directory / "state", reeve.directory / "var"):
+        os.chown(path, NOBODY, NOBODY)
+    start(reeve, "exec: {rules: {s: {run: /usr/bin/dash, args: any, as: nobody, confine: service, reason: a test}}}\n", user=NOBODY)
+    with reeve.connect() as client:
+        words = output_of(client, **{"path": "/usr/bin/dash", "arg": ["-c", SERVICE.format(mine=mine)], "capture-output": True})
+    assert words == (f"{NOBODY} CapEff: {'0' * 16} NoNewPrivs: 1 Seccomp: 2 read-only as before null no namespace").split()
 
 
 def test_the_log_says_what_is_missing(reeve):

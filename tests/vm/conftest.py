@@ -86,7 +86,9 @@ def build_vendors_plugins(folder):
 def make_payload(folder):
     probe = folder / "reeve-probe"
     subprocess.run(["cc", "-O2", "-static", "-o", probe, guests.HERE / "guest/reeve_probe.c"], check=True)
-    payload = {"reeve-probe": probe}
+    confinement_probe = folder / "confinement-probe"
+    subprocess.run(["cc", "-O2", "-static", "-o", confinement_probe, ROOT / "tests/support/confinement_probe.c"], check=True)
+    payload = {"reeve-probe": probe, "confinement-probe": confinement_probe}
     for program in (BUILD / "tests/sandbox_attack_test", BUILD / "bin/sandbox_attacker"):
         payload[program.name] = program
     if AGENT == "reeve":
