@@ -10,6 +10,14 @@
 #include "policy/decide.h"
 
 // The child's half of running a program: everything between fork and exec. May sleep on a file system.
+//
+// What a program finds around it (decision M19); a test compares all of it with a child of qemu-ga under profile `open`.
+// As the service manager gave it to the warden: environment (under `open`, less what is the service's alone), umask, limits,
+// signals blocked or ignored (but SIGPIPE, which is not ignored), nice value, oom score, working directory, timer slack,
+// core dump filter, namespaces; under `unconfined` also capabilities and user.
+// Reset: handlers of signals; every descriptor but 0, 1, 2, which are pipes or /dev/null.
+// Its own: session and process group without a terminal, control group; the warden is its parent and takes it along
+// (PR_SET_PDEATHSIG). What a confinement takes away is told in agent/sandbox/program_confinement.h.
 
 namespace reeve::warden {
 

@@ -252,6 +252,10 @@ echo "session $([ "$(ps -o sid= -p $$)" -eq $$ ] && echo own) tty $(ps -o tty= -
 echo "descriptors $(ls /proc/self/fd | wc -l)"
 echo "parent $(ps -o comm= -p $PPID)"
 readlink /proc/self/ns/*
+echo "timerslack $(cat /proc/$$/timerslack_ns) coredump $(cat /proc/$$/coredump_filter) personality $(cat /proc/$$/personality)"
+echo "dumpable $(stat -c %u:%g /proc/$$/environ) loginuid $(cat /proc/$$/loginuid 2>/dev/null) root $(readlink /proc/$$/root)"
+for fd in 0 1 2; do echo "stream $fd $(readlink /proc/$$/fd/$fd | tr -d 0-9)"; done
+echo "scheduling $(chrt -p $$ | sed 's/.*://' | tr '\\n' ' ') $(ionice -p $$)"
 """
 # The lines that differ from those of a child of qemu-ga on purpose, with the reason.
 REVIEWED = {
