@@ -12,7 +12,7 @@
 #include "policy/policy.h"
 
 // The policy decision: pure and lexical, the same in core and warden. No process, file, socket or clock in it; a look
-// at the object itself (owner, type, links) is the warden's own, separate step (decision C21). Deny beats allow.
+// at the object itself (owner, type, links) is the warden's own, separate step. Deny beats allow.
 // Thread-safe: a Decider does not change after Create.
 
 namespace reeve::policy {

@@ -55,7 +55,7 @@ struct Matcher {
   std::vector<Matcher> of = {};  // kRepeat: exactly one
 };
 
-// A user resolved when the policy was compiled (decisions M18, R14): numbers only afterwards.
+// A user resolved when the policy was compiled: numbers only afterwards.
 struct RunAs {
   std::string name;
   uint32_t uid = 0;
@@ -64,7 +64,7 @@ struct RunAs {
   std::string home;
 };
 
-// Where a program stood when the policy was compiled (decision M17).
+// Where a program stood when the policy was compiled.
 struct ProgramIdentity {
   std::string resolved_path;  // empty: was not there; the rule is kept and says so when used
   uint64_t device = 0;
@@ -107,7 +107,7 @@ struct FileDirectory {
   std::vector<std::string> match;  // globs below the directory, "!" excludes; empty: everything
   uint64_t max_file_bytes = 0;     // 0: no limit of its own
   bool follows_symlinks_within = false;
-  bool allows_any_type = false;  // open: any file but a directory (decision C17)
+  bool allows_any_type = false;  // open: any file but a directory
   std::string reason;
 };
 

@@ -21,7 +21,7 @@ constexpr bool TakesRoot(Confinement confinement) {
 }
 
 // Purpose words for system calls (`promises` of plugin-api/MANIFEST.md). Each adds to the base profile `stdio`.
-// What no promise names is not there; the never-list (decision R7) cannot be asked for by any.
+// What no promise names is not there; the never-list cannot be asked for by any.
 enum class Promise : uint8_t {
   kStdio,         // the base profile; always there
   kThreads,       // clone with the thread flags, after the run sandbox stands
@@ -55,7 +55,7 @@ enum class Role : uint8_t { kCore, kLog, kWorker };
 
 struct ResourceLimits {
   uint64_t data_bytes = 64ull << 20;  // RLIMIT_DATA
-  uint64_t file_bytes = 16ull << 20;  // RLIMIT_FSIZE; not below the ring (decision M10)
+  uint64_t file_bytes = 16ull << 20;  // RLIMIT_FSIZE; not below the ring
   uint32_t open_files = 64;           // RLIMIT_NOFILE
   uint32_t tasks = 16;                // RLIMIT_NPROC, counted per uid
   uint64_t locked_bytes = 0;          // RLIMIT_MEMLOCK

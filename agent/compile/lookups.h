@@ -10,7 +10,7 @@
 
 // What a configuration names on the machine, and its numbers.
 //
-// Users are looked up by reeve-resolve, which alone may load what nsswitch.conf names (decision R14). It reads lines and
+// Users are looked up by reeve-resolve, which alone may load what nsswitch.conf names. It reads lines and
 // answers each with one:
 //   user NAME      ->  user NAME UID GID GROUP,GROUP,... HOME    or  user NAME -
 //   uid NUMBER     ->  uid NUMBER NAME                           or  uid NUMBER -
@@ -34,7 +34,7 @@ Result<Lookups> ParseLookups(std::string_view answers);
 // One line for each thing that is wrong.
 std::vector<std::string> Apply(const Lookups& lookups, config::Config& config);
 
-// Where each rule's program stands now (decision M17). A program that is not there leaves its identity empty.
+// Where each rule's program stands now. A program that is not there leaves its identity empty.
 void ResolvePrograms(policy::Policy& policy, std::vector<std::string>& warnings);
 
 }  // namespace reeve::compile

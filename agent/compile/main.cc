@@ -85,7 +85,7 @@ int Main(int argc, char** argv) {
 }  // namespace reeve::compile
 
 #ifdef REEVE_SANITIZED
-// A confined process cannot look for leaks: that takes /proc and ptrace (decision M10).
+// A confined process cannot look for leaks: that takes /proc and ptrace.
 extern "C" __attribute__((visibility("default"))) const char* __asan_default_options() {
   return "detect_leaks=0";
 }

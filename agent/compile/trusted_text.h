@@ -6,7 +6,7 @@
 
 #include "base/result.h"
 
-// Reading what decides what the agent may do (decision M8). The file, every directory on its way and on the way of
+// Reading what decides what the agent may do. The file, every directory on its way and on the way of
 // every link among them must belong to root or to this process's own user and be writable by nobody else; directories
 // on the way may be sticky instead. Each step is taken from the descriptor of the step before.
 

@@ -64,7 +64,7 @@ void SetChannels(const Assembly& parts, Config& config, Problems& problems) {
   }
 }
 
-// Where reevectl reaches the core (decision M11). After all others, which keep their numbers.
+// Where reevectl reaches the core. After all others, which keep their numbers.
 void AddControlChannel(Config& config, Problems& problems) {
   const std::string path = config.run_directory + "/control";
   if (std::ranges::find(config.channels, path, &Channel::path) != config.channels.end())
@@ -205,7 +205,7 @@ const CommandSpec* FindCommand(const Config& config, const std::string& name) {
   return nullptr;
 }
 
-// --allow-rpcs grants nothing (decision C13); who thinks so is told.
+// --allow-rpcs grants nothing; who thinks so is told.
 void WarnOfVainAllows(const CommandLine& line, Config& config) {
   if (line.allowed_commands.empty()) return;
   const auto decider = policy::Decider::Create(config.policy);

@@ -15,13 +15,13 @@
 
 namespace reeve::config {
 
-// What the command line and qemu-ga.conf say; it wins over reeve.yaml (decision M12).
+// What the command line and qemu-ga.conf say; it wins over reeve.yaml.
 struct CommandLine {
   std::string method;  // as -m takes it; empty with an empty path: not given
   std::string path;
   std::optional<int> activated_fd;  // a listening socket from the service manager, at this number in the core
   std::string run_directory = "/run/reeve";
-  std::vector<std::string> blocked_commands;  // narrow the policy (decision C13)
+  std::vector<std::string> blocked_commands;  // narrow the policy
   std::vector<std::string> allowed_commands;  // when not empty: nothing else
   std::string log_file;
   std::string fsfreeze_hook;

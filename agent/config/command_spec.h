@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-// One command as its manifest declares it: the only source of its name, arguments, flags and deadline (decision M3).
+// One command as its manifest declares it: the only source of its name, arguments, flags and deadline.
 // Plain values, read from the compiled configuration; thread-safe once built.
 
 namespace reeve::config {

@@ -51,7 +51,7 @@ struct Plugin {
   std::string library_path;  // absolute path of the shared object, beside its manifest
   bool is_enabled = true;
   std::string disabled_reason;      // shown in guest-info's log line and status when not enabled
-  bool needs_handle_block = false;  // the warden reserves numbers in qga.state at each start (decision M6)
+  bool needs_handle_block = false;  // the warden reserves numbers in qga.state at each start
   uint32_t idle_exit_ms = 100'000;  // 0: never
   std::vector<TypeSpec> types;
   std::vector<CommandSpec> commands;

@@ -114,7 +114,7 @@ class Intersection {
     Limit(request_.limits.file_bytes, rules_.file_bytes, "file-size", limits.file_bytes);
     Limit(request_.limits.open_files, rules_.open_files, "open-files", limits.open_files);
     Limit(request_.limits.tasks, rules_.tasks, "tasks", limits.tasks);
-    // mlockall needs room for all of it (decision R7).
+    // mlockall needs room for all of it.
     if (made_.profile.locks_memory) limits.locked_bytes = limits.data_bytes;
   }
 

@@ -33,7 +33,7 @@ void Dispatcher::Dispatch(Asker& asker, Request request, RunningTime arrived, On
     on_reply(Reply::Failure(ErrorClass::kCommandNotFound, "The command " + request.command + " has not been found"));
     return;
   }
-  // Names only: arguments may be secrets (decision M26).
+  // Names only: arguments may be secrets.
   if (parts_.config.log.is_verbose) LogDebug("channel " + asker.channel_name + ": " + request.command);
   if (auto refusal = parts_.access.Refuse(asker, *command)) {
     Refuse(asker, *command, refusal->decision, {});

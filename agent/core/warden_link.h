@@ -22,7 +22,7 @@ class WorkerRequests {
   virtual void StartWorker(uint32_t plugin) = 0;
   virtual void StopWorker(uint32_t worker) = 0;
   // The announcement is in the warden's socket before this returns, so it is read before anything that the worker
-  // asks (decision M1). kUnavailable: there is no room now; ask again at the next OnRoom. REQUIRES: announce.worker runs.
+  // asks. kUnavailable: there is no room now; ask again at the next OnRoom. REQUIRES: announce.worker runs.
   virtual Status Announce(uint64_t request_id, uint32_t deadline_ms, const wire::Announce& announce) = 0;
   virtual void Retract(uint64_t request_id, uint32_t worker) = 0;
 };

@@ -149,7 +149,7 @@ const Row kGrammar[] = {
 };
 INSTANTIATE_TEST_SUITE_P(Grammar, AnswerTest, testing::ValuesIn(kGrammar), RowName);
 
-// What follows an error that is not lexical (decisions C15, F5): `[1 2` leaves one bracket open.
+// What follows an error that is not lexical: `[1 2` leaves one bracket open.
 const Row kSwallowing[] = {
     {"UntilBracketsBalance",
      R"([1 2, [3], {"]":4}]{"execute":"a"})",

@@ -11,7 +11,7 @@
 #include "base/unique_fd.h"
 
 // Control groups, version 2: one leaf a program, so that all of its descendants can be ended at once, also
-// those that became daemons (decision R13). Works on a tree without any controller. Not thread-safe.
+// those that became daemons. Works on a tree without any controller. Not thread-safe.
 
 namespace reeve::sandbox {
 

@@ -95,7 +95,7 @@ class Child {
   std::optional<LandlockRules> landlock_;
 };
 
-// The order is decision R7's; what forces it stands at the steps. Two steps stand earlier than there:
+// What forces the order stands at the steps. Two stand earlier than their nature asks:
 // inherited descriptors and files are opened while this process still sees what the warden sees, as a private
 // root has no /proc.
 struct Step {

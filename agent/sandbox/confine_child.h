@@ -8,7 +8,7 @@
 #include "base/result.h"
 #include "policy/profile.h"
 
-// What a freshly forked child of the warden does to become a confined process: decision R7's steps in their
+// What a freshly forked child of the warden does to become a confined process: the steps of a confinement in their
 // order, ending in execveat of the binary by descriptor. Needs root, unless the profile is unprivileged; one thread. The child
 // must have been forked with a copy of the warden's memory (fork, or clone3 without CLONE_VM).
 
@@ -56,8 +56,8 @@ std::string PluginPathIn(const ChildPlan& plan);
 uint64_t CloneFlagsFor(const policy::SandboxProfile& profile);
 
 // Never returns. On success the binary runs and the report pipe closes; on failure the step and its error are
-// written to the report pipe and the process ends with status 127. A limit that could not be raised (EPERM,
-// decision R7) and a machine without Landlock, where the profile does not demand it, are reported as remarks,
+// written to the report pipe and the process ends with status 127. A limit that could not be raised (EPERM
+// also for root) and a machine without Landlock, where the profile does not demand it, are reported as remarks,
 // and the child goes on.
 [[noreturn]] void ConfineAndExec(const ChildPlan& plan);
 

@@ -16,7 +16,7 @@ namespace reeve::sandbox {
 // other names), its /proc, its network, its run directory. REQUIRES: not kSystemBus, and before unshare.
 Result<UniqueFd> OpenInherited(const policy::InheritedFd& wanted, const std::string& run_directory, uid_t owner);
 
-// kSystemBus: connected under the caller's present uid, which is who it is on the bus for ever (decision R9).
+// kSystemBus: connected under the caller's present uid, which is who it is on the bus for ever.
 Result<UniqueFd> ConnectSystemBus();
 inline constexpr const char* kSystemBusPath = "/run/dbus/system_bus_socket";
 inline constexpr const char* kJournalPath = "/run/systemd/journal/socket";

@@ -20,7 +20,7 @@
 namespace reeve::sandbox {
 
 // What the service manager gave the warden, taken first thing in its main, before it changes anything: a
-// program must start as if qemu-ga had started it (decision M19).
+// program must start as if qemu-ga had started it.
 struct InitialSettings {
   mode_t umask = 022;
   std::array<rlimit, RLIM_NLIMITS> limits{};

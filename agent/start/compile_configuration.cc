@@ -26,7 +26,7 @@ using Arguments = std::vector<std::string>;
 
 // Filters are compiled and proven in this time too; a second on a slow machine.
 constexpr std::chrono::seconds kCompileTimeout{30};
-// A directory server that does not answer (decision R14).
+// A directory server that does not answer.
 constexpr std::chrono::seconds kResolveTimeout{6};
 
 void LogLines(const std::string& lines) {

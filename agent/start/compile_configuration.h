@@ -20,7 +20,7 @@ struct Compiled {
 
 // Has reeve-compile and reeve-resolve make it out of the files. When that fails: the last good one of the same options and
 // places (not with --policy), else the fallback under profile `minimal`, never `open`; both say so loudly, in warnings of
-// the configuration itself or here (decision M24). Before serving: it waits for them. `activated_count` sockets came from the
+// the configuration itself or here. Before serving: it waits for them. `activated_count` sockets came from the
 // service manager.
 Result<Compiled> CompileConfiguration(const Options& options, const Layout& layout, int activated_count);
 

@@ -88,7 +88,7 @@ void SettleProcess() {
   ::setrlimit(RLIMIT_NOFILE, &files);
 }
 
-// SIGHUP is logged and ignored (decision M25); SIGPIPE and SIGCHLD say nothing that is not known otherwise.
+// SIGHUP is logged and ignored; SIGPIPE and SIGCHLD say nothing that is not known otherwise.
 Result<UniqueFd> TakeSignals() {
   ::signal(SIGPIPE, SIG_IGN);
   sigset_t taken;

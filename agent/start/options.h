@@ -24,7 +24,7 @@ struct Options {
   std::optional<std::string> fsfreeze_hook;          // -F; none: no hook
   bool is_verbose = false;                           // -v
   bool is_daemon = false;                            // -d
-  bool retries_path = false;                         // -r; changes nothing (decision C14)
+  bool retries_path = false;                         // -r; changes nothing
   bool dumps_configuration = false;                  // -D
   bool lists_commands = false;                       // -b help, -a help
   // -b and -a, which accumulate. The names of each list stand in reverse, as qemu-ga keeps and dumps them; some may be empty.
@@ -40,7 +40,7 @@ struct Options {
   std::string state_directory = kDefaultStateDirectory;  // --var-dir: the last good configuration
   std::string binary_directory;  // --exec-dir: reeve-core and its like; empty: beside this executable's place
 
-  // Set by Complete: method and path are not the built-in ones, so they name the one channel (decision M12).
+  // Set by Complete: method and path are not the built-in ones, so they name the one channel.
   bool names_channel = false;
 };
 

@@ -31,7 +31,7 @@ class Connection {
   bool is_serial() const { return medium_ != Medium::kStream; }
 
   // The events to watch for. A serial port is edge-triggered: its EPOLLHUP is level and permanent while no host is
-  // connected (decision M21), so after an event it must be read until Read says kUnavailable or 0.
+  // connected, so after an event it must be read until Read says kUnavailable or 0.
   uint32_t Events(bool wants_input, bool wants_output) const;
 
   // 0 is the end of the stream. kUnavailable: nothing to read now. kClosed: a peer that reset its connection, or a

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 
-// What the core announced and the workers may therefore ask for (decision M1). A pure table: no clock, no socket.
+// What the core announced and the workers may therefore ask for. A pure table: no clock, no socket.
 // Not thread-safe.
 
 namespace reeve::warden {

@@ -13,7 +13,7 @@
 
 namespace reeve::warden {
 
-// Opens channel devices, each as soon as it is there (decision M21): opened by a child, tried again whenever something appears
+// Opens channel devices, each as soon as it is there: opened by a child, tried again whenever something appears
 // under /dev or /dev/virtio-ports (inotify on devtmpfs only), and every kRetryDelay. Not thread-safe.
 class Devices {
  public:

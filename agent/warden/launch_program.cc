@@ -24,7 +24,7 @@ constexpr const char* kFixedPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbi
 constexpr const char* kDefaultSearchPath = "/bin:/usr/bin:.";
 constexpr const char* kShell = "/bin/sh";
 
-// What a service manager says to the service alone (decision M19).
+// What a service manager says to the service alone.
 constexpr std::array<std::string_view, 11> kServiceManagerVariables = {
     "NOTIFY_SOCKET", "LISTEN_PID",        "LISTEN_FDS",      "LISTEN_FDNAMES", "WATCHDOG_PID",    "WATCHDOG_USEC",
     "INVOCATION_ID", "RUNTIME_DIRECTORY", "STATE_DIRECTORY", "JOURNAL_STREAM", "SYSTEMD_EXEC_PID"};
@@ -98,7 +98,7 @@ std::vector<char*> Pointers(const std::vector<std::string>& words) {
   return pointers;
 }
 
-// Returns the errno. A file without a first line that names its interpreter is the shell's (decision F3).
+// Returns the errno. A file without a first line that names its interpreter is the shell's.
 int Execute(const std::string& path, const std::vector<std::string>& argv, char** environment) {
   ::execve(path.c_str(), Pointers(argv).data(), environment);
   if (errno != ENOEXEC) return errno;
@@ -210,7 +210,7 @@ std::vector<std::string> Candidates(const std::string& name, const std::string& 
 
 Error LaunchProgram(const PermittedProgram& program) {
   if (const Status prepared = Prepare(program); !prepared) return prepared.error();
-  // What was checked is run: a link by which the rule names it may stand where others can turn it (decision M17).
+  // What was checked is run: a link by which the rule names it may stand where others can turn it.
   const bool is_any = program.rule.run == "*";
   const std::vector<std::string> candidates = is_any ? Candidates(program.argv[0], program.search_path)
                                                      : std::vector<std::string>{program.rule.program.resolved_path};

@@ -11,7 +11,7 @@
 
 // The child's half of running a program: everything between fork and exec. May sleep on a file system.
 //
-// What a program finds around it (decision M19); a test compares all of it with a child of qemu-ga under profile `open`.
+// What a program finds around it; a test compares all of it with a child of qemu-ga under profile `open`.
 // As the service manager gave it to the warden: environment (under `open`, less what is the service's alone), umask, limits,
 // signals blocked or ignored (but SIGPIPE, which is not ignored), nice value, oom score, working directory, timer slack,
 // core dump filter, namespaces; under `unconfined` also capabilities and user.
@@ -52,7 +52,7 @@ std::vector<std::string> Candidates(const std::string& name, const std::string& 
 
 // Becomes the program, in the session of this process; returns only when that failed. system_errno() is what execve(2) said, when it was that. A program of
 // a named rule is looked at again first: it must be the file that stood there when the policy was compiled, owned by root
-// and written by nobody else; that file is run, not whatever the rule's name leads to now (decision M17).
+// and written by nobody else; that file is run, not whatever the rule's name leads to now.
 Error LaunchProgram(const PermittedProgram& program);
 
 }  // namespace reeve::warden

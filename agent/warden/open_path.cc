@@ -14,8 +14,8 @@ namespace {
 
 // A file may be removed between "it is there" and opening it; so often is that believed to be chance.
 constexpr int kMaxAttempts = 4;
-constexpr mode_t kNewFileMode = 0666;   // decision C16
-constexpr mode_t kNewFileUmask = 0022;  // decision C16
+constexpr mode_t kNewFileMode = 0666;
+constexpr mode_t kNewFileUmask = 0022;
 // An open must not wait for a peer of a fifo, nor take a terminal.
 constexpr int kAlways = O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
 

@@ -151,7 +151,7 @@ TEST_F(OpenPathTest, RefusesToWriteASecondNameWhereOthersMayMakeLinks) {
   EXPECT_THAT(OpenPermitted(Request("sub/name", kWrite)), IsOk());
 }
 
-// What policy denies for everyone it denies under each name: the warden's look at the object (decision C21).
+// What policy denies for everyone it denies under each name: the warden's look at the object.
 TEST_F(OpenPathTest, WhatIsDeniedIsDeniedUnderTheNameOfALinkToo) {
   policy::Policy policy;
   policy.file_denies.push_back({.glob = top_.string() + "/secret", .origin = {"policy.yaml", 9}});

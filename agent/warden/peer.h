@@ -29,7 +29,7 @@ class Peer {
 
   Status Start();
   // Called between the receipt of each packet and its delivery: lets the owner hear what somebody else said before the
-  // packet was sent (decision M1). May end the peer; the packet is then dropped.
+  // packet was sent. May end the peer; the packet is then dropped.
   void SetBeforePacket(std::function<void()> before_packet) { before_packet_ = std::move(before_packet); }
   // Takes what has arrived, at most kMaxPacketsPerTurn. May end the peer.
   void Drain();

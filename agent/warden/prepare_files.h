@@ -10,8 +10,7 @@
 
 namespace reeve::warden {
 
-// Handle numbers of one file worker; a worker that is started again gets the next block, so no number is used twice
-// (decision M6).
+// Handle numbers of one file worker; a worker that is started again gets the next block, so no number is used twice.
 inline constexpr uint64_t kHandleBlock = 65536;
 inline constexpr uint64_t kFirstHandle = 1000;  // qemu-ga's
 

@@ -8,7 +8,7 @@
 namespace reeve::warden {
 
 // When a core that ended stands again: at once when it lived long, later the more often it falls, never later than
-// kLongestDelay (decision M7). Pure.
+// kLongestDelay. Pure.
 class RestartRule {
  public:
   static constexpr std::chrono::milliseconds kShortestDelay{30};

@@ -46,7 +46,7 @@ struct StartedProgram {
 };
 
 // The programs that run for workers: each in a session, and where the machine can, a control group of its own, so that it ends
-// with everything that it forked (decision R13). Not thread-safe.
+// with everything that it forked. Not thread-safe.
 class RunningPrograms {
  public:
   using OnStarted = std::function<void(Granted<StartedProgram>)>;

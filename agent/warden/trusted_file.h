@@ -7,7 +7,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 
-// Which files the warden lets into its processes (decision M8). May sleep on a file system: only in a forked child,
+// Which files the warden lets into its processes. May sleep on a file system: only in a forked child,
 // or at start.
 
 namespace reeve::warden {

@@ -168,7 +168,7 @@ void Warden::CoreEnded(int wait_status) {
   DestroyLater(std::move(core_.peer));
   core_.pid = -1;
   devices_.ForgetAll();
-  // What it held is lost; the host sees its channel close, or no answer, never two (decision M7). Programs go on.
+  // What it held is lost; the host sees its channel close, or no answer, never two. Programs go on.
   std::vector<uint32_t> ids;
   for (auto& [id, worker] : workers_) {
     worker->is_end_told = true;
@@ -338,7 +338,7 @@ Status Warden::ForkWorker(Worker& worker, PreparedFiles files) {
   worker.peer = std::make_unique<WorkerPeer>(loop_, std::move(control), setup_.config.generation, worker.id,
                                              std::move(commands), *this);
   return worker.peer->Start([this] {
-    // What the core has said before the worker asked is known before the ask is looked at (decision M1).
+    // What the core has said before the worker asked is known before the ask is looked at.
     if (core_.peer) core_.peer->Drain();
   });
 }

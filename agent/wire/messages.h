@@ -190,7 +190,7 @@ struct ProgramStarted {
   uint32_t max_output_bytes = 0;  // of each stream, as the rule has it; 0: no limit of its own
 };
 
-// What the status pipe of a program carries at its end, once, before it closes (decision C4).
+// What the status pipe of a program carries at its end, once, before it closes.
 struct ProgramStatus {
   uint32_t kind = 0;  // 1: exited, `value` is its code. 2: killed, `value` is the signal
   int32_t value = 0;

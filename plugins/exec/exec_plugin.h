@@ -26,8 +26,7 @@ class ExecPlugin : public plugin::Plugin {
       : Plugin(agent), follower_(agent, [this](ExecRecord& record) { OnFinished(record); }) {}
 
   void Cancelled(uint64_t request_id) override;
-  // A record goes only once its reply was handed to the host: a dropped reply must not lose the output
-  // (decision M5).
+  // A record goes only once its reply was handed to the host: a dropped reply must not lose the output.
   void Settled(uint64_t request_id, bool was_sent) override;
 
   void Exec(const Request& request, Reply& reply);

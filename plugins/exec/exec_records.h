@@ -15,7 +15,7 @@ namespace reeve::exec {
 class ExecRecords {
  public:
   static constexpr size_t kMaxRecords = 256;             // what open-files of the manifest leaves room for, four each
-  static constexpr size_t kMaxCapturedBytes = 64 << 20;  // of all records (decision M10)
+  static constexpr size_t kMaxCapturedBytes = 64 << 20;  // of all records
   static constexpr uint64_t kKeepFinishedMs = 60 * 60 * 1000;
 
   // Fails with kTooLarge when all records are of programs that still run: to be asked before one is started.

@@ -10,10 +10,10 @@
 namespace reeve::file {
 
 // Which handle is which open file. A handle belongs to the channel that opened it: to another it does not
-// exist (decision M16). Numbers only go up and are never used again. Not thread-safe.
+// exist. Numbers only go up and are never used again. Not thread-safe.
 class HandleTable {
  public:
-  // What open-files of the manifest leaves room for (decision M10).
+  // What open-files of the manifest leaves room for.
   static constexpr size_t kMaxHandles = 256;
 
   // Handles are given from `first`, `count` of them in the life of this table.

@@ -238,7 +238,7 @@ def test_what_a_program_left_ends_at_its_timeout_also_when_the_program_has_ended
     wait_until(lambda: not lives(pids()[0]), TIMEOUT_S + GRACE_S + 2, "the grandchild is gone")
 
 
-# ---- what a program finds around it (decision M19)
+# ---- what a program finds around it
 
 PROBE = """
 env | LC_ALL=C sort
@@ -337,7 +337,7 @@ def test_program_finds_what_a_child_of_qemu_ga_finds(reeve_install):
     assert any(line.endswith(f" nice {os.nice(0) + 3} pwd /usr") for line in found["reeve"]), found["reeve"]
 
 
-# ---- scripts (decisions F3, R19)
+# ---- scripts
 
 
 def test_script_finds_the_directory_that_it_stands_in(reeve):
@@ -369,7 +369,7 @@ done
         assert run(other, directory / "fsfreeze-hook", "thaw") == (0, "hook says thaw\n", "")
 
 
-# ---- which program it is (decision M17)
+# ---- which program it is
 
 
 def refused_start(reeve, path):

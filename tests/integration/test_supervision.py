@@ -232,7 +232,7 @@ def test_limits_of_a_worker(reeve, role, files, memory_mib, file_size):
         limits = {line[:25].strip(): line[25:].split()[:2] for line in text.read().splitlines()[1:]}
     assert limits["Max open files"] == [str(files)] * 2
     assert limits["Max data size"] == [str(memory_mib << 20)] * 2
-    # A limit of address space would refuse one large mapping that is never touched (decision M10).
+    # A limit of address space would refuse one large mapping that is never touched.
     assert limits["Max address space"][0] == "unlimited"
     assert limits["Max file size"][0] == ("unlimited" if file_size is None else str(file_size))
     assert limits["Max core file size"] == ["0", "0"]

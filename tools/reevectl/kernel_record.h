@@ -7,7 +7,7 @@
 #include <string_view>
 
 // What the kernel's log says of a process that its filter killed: the number of the system call, which the agent itself
-// cannot learn (decision C9). The log is limited in rate and in length, so a record may be missing.
+// cannot learn. The log is limited in rate and in length, so a record may be missing.
 
 namespace reeve::reevectl {
 

@@ -22,7 +22,7 @@ bool OpensForWriting(const policy::SandboxProfile& profile) {
                      [](const policy::PathGrant& grant) { return grant.access == policy::PathAccess::kReadWrite; });
 }
 
-// The one call of the never-list that a compiled-in promise may bring back (decision R7), and only for this
+// The one call of the never-list that a compiled-in promise may bring back, and only for this
 // clock.
 bool IsCompiledInException(const CallRule& rule) {
   return std::strcmp(rule.name, "clock_settime") == 0 && rule.tests == ClockSettime().front().tests;

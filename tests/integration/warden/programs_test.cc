@@ -230,7 +230,7 @@ TEST_F(ProgramsTest, ANamedProgramMustBeTheFileThatThePolicySaw) {
   PermittedProgram program = Any({path});
   program.rule.run = path;
   program.rule.program = {.resolved_path = path, .device = status.st_dev, .inode = status.st_ino};
-  EXPECT_EQ(Run(program).out, path + "\n");  // a script is run by its path (decision R19)
+  EXPECT_EQ(Run(program).out, path + "\n");  // a script is run by its path
 
   fs::rename(path, path + ".old");
   Write("tool", "#!/bin/sh\necho other\n", 0755);
