@@ -76,7 +76,10 @@ def daemon(request):
         start.log = lambda: (directory / "log").read_text()
         yield start
         with contextlib.suppress(FileNotFoundError, ValueError, ProcessLookupError):
-            os.kill(int((directory / "pid").read_text()), signal.SIGTERM)
+            pid = int((directory / "pid").read_text())
+            os.kill(pid, signal.SIGTERM)
+            # It removes its pid file, and the directory is removed below.
+            wait_until(lambda: not lives(pid), LIMIT_S, "the end of the daemon")
     shutil.rmtree(directory)
 
 
