@@ -14,6 +14,7 @@ TIMEOUT_S = 30
 LIMITED = ["readonly", "readonly-root", "sandboxed"]
 TASKS = 64
 MEMORY_BYTES = 256 << 20
+MORE_THAN_TASKS = TASKS + 6
 GROUP = "/sys/fs/cgroup/system.slice/reeved.service"
 ALLOCATE = "exec dd if=/dev/zero of=/dev/null bs=300M count=1 status=none"
 
@@ -86,6 +87,14 @@ def test_program_above_its_memory_is_ended_and_others_live(confined, profile):
     assert status.get("signal") == signal.SIGKILL, status
     assert agent.wait_for(confined, other)["out-data"] == b"lives\n"
     assert run(confined, "unconfined", ALLOCATE) == (0, "", "")
+
+
+@pytest.mark.parametrize("profile", LIMITED)
+def test_program_above_its_tasks_cannot_fork(confined, profile):
+    # All of them at one time, however slow the guest forks; what is left of them ends with the program.
+    code, out, err = run(confined, profile, f"for i in $(seq {MORE_THAN_TASKS}); do sleep 100 & done; exit 0")
+    assert "Resource temporarily unavailable" in out + err, (code, out, err)
+    assert run(confined, "unconfined", f"for i in $(seq {MORE_THAN_TASKS}); do sleep 10 & done; wait; echo all")[1:] == ("all\n", "")
 
 
 @pytest.mark.parametrize("profile", ["unconfined", *LIMITED])
