@@ -225,7 +225,6 @@ Status Child::TakeFiles() {
 
 Status Child::Limit() {
   std::vector<std::string> remarks;
-  // The user's other processes count among the tasks, and a limit on them all is not what was meant.
   const LimitTasks tasks = profile_.is_unprivileged ? LimitTasks::kNo : LimitTasks::kYes;
   REEVE_TRY(ApplyLimits(profile_.limits, tasks, remarks));
   for (const std::string& remark : remarks) Remark("limits: " + remark);

@@ -11,10 +11,11 @@
 
 namespace reeve::sandbox {
 
+// Whether RLIMIT_NPROC is set. It counts all processes of a user, so for an ordinary user it would count what is not ours.
+enum class LimitTasks : uint8_t { kYes, kNo };
+
 // Sets soft and hard limits of this process. A hard limit that may not be raised (EPERM: also root without
 // CAP_SYS_RESOURCE) is set as high as it goes and named in `remarks`.
-enum class LimitTasks : uint8_t { kYes, kNo };
-// `tasks`: RLIMIT_NPROC counts all processes of a user.
 Status ApplyLimits(const policy::ResourceLimits& limits, LimitTasks tasks, std::vector<std::string>& remarks);
 
 // A worker should go before the programs that the guest is there for. Needs /proc.
