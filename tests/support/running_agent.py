@@ -67,8 +67,16 @@ class Agent:
 
     def stop(self):
         if self._process.poll() is None:
-            self._process.terminate()
+            self._ask_to_end()
             self._process.wait(timeout=START_LIMIT_S)
+
+    def _ask_to_end(self):
+        # qemu-ga's signal handler takes a lock of its event loop. A SIGTERM that comes while the loop has it, as just after
+        # a client has left, is waited on for ever.
+        if self.name == "qemu-ga":
+            self._process.kill()
+        else:
+            self._process.terminate()
 
 
 def start_reeve(directory, install, *options):
