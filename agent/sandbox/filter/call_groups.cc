@@ -173,6 +173,11 @@ std::vector<CallRule> ReadDirectories() {
   return {CALL_ALLOW(statfs), CALL_ALLOW(fstatfs), CALL_ALLOW(getdents64)};
 }
 
+// The constructor of libselinux, which libmount needs, asks where its file system is, and takes no for an answer.
+std::vector<CallRule> RefuseFileSystemFacts() {
+  return {CALL_REFUSE(statfs, EACCES)};
+}
+
 std::vector<CallRule> KeepFileStatus() {
   return {CALL_REFUSE(fcntl, EPERM, Is(1, F_SETFL))};
 }

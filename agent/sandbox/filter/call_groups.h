@@ -23,6 +23,7 @@ std::vector<CallRule> OpenDirectories();  // fsfreeze
 std::vector<CallRule> LookAtDescriptors();  // fstat, as glibc says it
 std::vector<CallRule> LookAtPaths();
 std::vector<CallRule> ReadDirectories();
+std::vector<CallRule> RefuseFileSystemFacts();  // while loading, for who may not read directories
 
 std::vector<CallRule> KeepFileStatus();  // O_APPEND of an inherited descriptor stays
 std::vector<CallRule> ChangeFileStatus();

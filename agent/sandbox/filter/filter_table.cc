@@ -71,6 +71,11 @@ bool LooksAtPaths(const policy::SandboxProfile& profile, FilterStage stage) {
   return stage == FilterStage::kLoad || Has(profile, Promise::kReadPath);
 }
 
+std::vector<CallRule> DirectoryCalls(const policy::SandboxProfile& profile, FilterStage stage) {
+  if (Has(profile, Promise::kReadPath)) return ReadDirectories();
+  return stage == FilterStage::kLoad ? RefuseFileSystemFacts() : std::vector<CallRule>();
+}
+
 std::vector<CallRule> MappingCalls(const policy::SandboxProfile& profile, FilterStage stage) {
   std::vector<CallRule> rules = MapPrivate();
   if (stage == FilterStage::kLoad || profile.role == Role::kCore) Append(rules, MapShared());
@@ -80,7 +85,6 @@ std::vector<CallRule> MappingCalls(const policy::SandboxProfile& profile, Filter
 
 void AppendPromises(const policy::SandboxProfile& profile, std::vector<CallRule>& rules) {
   if (Has(profile, Promise::kThreads) || profile.makes_threads) Append(rules, MakeThreads());
-  if (Has(profile, Promise::kReadPath)) Append(rules, ReadDirectories());
   Append(rules, Has(profile, Promise::kNetlinkRoute) ? NetlinkRoute() : NoSockets());
   if (Has(profile, Promise::kAccept) && profile.role != Role::kCore) Append(rules, AcceptConnections());
   if (Has(profile, Promise::kFreeze)) Append(rules, FreezeFileSystems());
@@ -100,6 +104,7 @@ FilterTable TableFor(const policy::SandboxProfile& profile, FilterStage stage) {
   Append(table.rules, MappingCalls(profile, stage));
   Append(table.rules, OpeningCalls(profile, stage));
   Append(table.rules, LooksAtPaths(profile, stage) ? LookAtPaths() : LookAtDescriptors());
+  Append(table.rules, DirectoryCalls(profile, stage));
   AppendRole(profile.role, table.rules);
   AppendPromises(profile, table.rules);
   Append(table.rules, SoftRefusals());

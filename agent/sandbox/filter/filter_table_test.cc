@@ -141,6 +141,15 @@ TEST(FilterTableTest, ALoadingWorkerMapsAFilesCodeButNoneOfItsOwn) {
   EXPECT_EQ(Ask(load, SYS_mmap, {0, 4096, PROT_READ | PROT_EXEC, MAP_SHARED}), kKilled);
 }
 
+// libselinux, below libmount, asks in its constructor; the end of the process would be no answer.
+TEST(FilterTableTest, ALoadingWorkerIsToldNothingOfFileSystemsUnlessItReadsPaths) {
+  EXPECT_EQ(Ask(Worker({}, FilterStage::kLoad), SYS_statfs), Refused(EACCES));
+  EXPECT_EQ(Ask(Worker({Promise::kFreeze}, FilterStage::kLoad), SYS_statfs), Refused(EACCES));
+  EXPECT_EQ(Ask(Worker({Promise::kReadPath}, FilterStage::kLoad), SYS_statfs), kAllowed);
+  EXPECT_EQ(Ask(Worker({Promise::kReadPath}), SYS_statfs), kAllowed);
+  EXPECT_EQ(Ask(Worker(), SYS_statfs), kKilled);
+}
+
 TEST(FilterTableTest, ALoadingWorkerOpensForReadingOnlyUnlessAPathIsGrantedForWriting) {
   EXPECT_EQ(Ask(Worker({}, FilterStage::kLoad), SYS_openat, {0, 0, O_RDONLY | O_CLOEXEC}), kAllowed);
   EXPECT_EQ(Ask(Worker({}, FilterStage::kLoad), SYS_openat, {0, 0, O_RDWR}), Refused(EACCES));
