@@ -5,9 +5,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#include <algorithm>
-#include <string_view>
-
 #include "agent/sandbox/filter/filter_compile.h"
 #include "agent/sandbox/landlock.h"
 #include "agent/sandbox/seccomp_install.h"
@@ -16,22 +13,14 @@
 namespace reeve::compile {
 namespace {
 
-// What a plugin worker with read-only paths may do; asking who it is, for that decides whose files count; resolving links,
-// for a rule's program is remembered by what it comes to; and a file in memory, through which the filter library gives its
-// program.
+// What a plugin worker with read-only paths may do; asking who it is, for that decides whose files count; and a file in
+// memory, through which the filter library gives its program.
 sandbox::FilterTable Table() {
   policy::SandboxProfile profile;
   profile.promises = {policy::Promise::kStdio, policy::Promise::kReadPath};
   profile.paths = {{"/", policy::PathAccess::kRead}};
   sandbox::FilterTable table = sandbox::TableFor(profile, sandbox::FilterStage::kRun);
-  std::erase_if(table.rules,
-                [](const sandbox::CallRule& rule) { return std::string_view(rule.name).starts_with("readlink"); });
   const sandbox::Action allow = {sandbox::Verdict::kAllow, 0};
-  table.rules.push_back({"readlink", SYS_readlink, {}, allow});
-  table.rules.push_back({"readlinkat", SYS_readlinkat, {}, allow});
-  // Naming a place without opening it, for going down a way step by step.
-  constexpr uint32_t kPathFlags = O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-  table.rules.push_back({"openat", SYS_openat, {{2, ~kPathFlags, O_PATH}}, allow});
   table.rules.push_back({"geteuid", SYS_geteuid, {}, allow});
   table.rules.push_back({"memfd_create", SYS_memfd_create, {}, allow});
   table.rules.push_back({"ftruncate", SYS_ftruncate, {}, allow});

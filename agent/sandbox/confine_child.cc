@@ -78,6 +78,7 @@ class Child {
  private:
   // By the descriptor's own file, wherever the present root is. Only with /proc, so before EnterTree.
   Result<UniqueFd> Reopen(int fd);
+  Result<UniqueFd> OpenOrEmpty(const InheritedFd& wanted);
   Status TakeLibraries();
   Status TakeGrants();
   Status AllowPath(const std::string& path, PathAccess access);
@@ -159,11 +160,19 @@ Status Child::ArrangeFds() {
   return ArrangeDescriptors(plan_.fds, kept);
 }
 
+// A kernel without IPv6 has no net/ipv6_route: then there is nothing to read, which is no reason not to start.
+Result<UniqueFd> Child::OpenOrEmpty(const InheritedFd& wanted) {
+  auto opened = OpenInherited(wanted, plan_.run_directory, profile_.uid);
+  if (opened || wanted.kind != InheritedFd::Kind::kProcFile || opened.error().code() != Code::kNotFound) return opened;
+  Remark("inherited: " + opened.error().message() + "; it reads as empty");
+  return sys::Open("/dev/null", O_RDONLY);
+}
+
 Status Child::OpenInheritedFds() {
   int number = kFirstInheritedFd;
   for (const InheritedFd& wanted : profile_.inherited) {
     if (wanted.kind != InheritedFd::Kind::kSystemBus) {
-      UniqueFd opened = REEVE_TRY(OpenInherited(wanted, plan_.run_directory, profile_.uid));
+      UniqueFd opened = REEVE_TRY(OpenOrEmpty(wanted));
       // It may have got this very number: out of the way first, so that placing it makes it survive exec.
       REEVE_TRY(MoveHigh(opened));
       REEVE_TRY(PlaceAt(opened.get(), number));

@@ -45,8 +45,6 @@ Status WatchReport(EventLoop& loop, UniqueFd pipe, std::string name) {
 std::vector<int> PlannedFds(const ConfinedSetup& setup) {
   std::vector<int> numbers;
   for (const auto& [fd, number] : setup.fds) numbers.push_back(number);
-  for (size_t i = 0; i < setup.profile->inherited.size(); ++i)
-    numbers.push_back(sandbox::kFirstInheritedFd + static_cast<int>(i));
   return numbers;
 }
 

@@ -27,7 +27,7 @@ struct ConfinedSetup {
   void Place(UniqueFd fd, int number) { fds.emplace_back(std::move(fd), number); }
 };
 
-// The numbers that the process has open when it begins, for sandbox::Expect.
+// The numbers that the process has open when it begins, for sandbox::Expect, which knows the inherited ones itself.
 std::vector<int> PlannedFds(const ConfinedSetup& setup);
 
 // Where InheritedFd and recursive-slave profiles find an empty directory: below the run directory, made at start.

@@ -207,6 +207,19 @@ TEST_F(ConfineChildTest, InheritedDescriptorsStandAtTheirNumbersWithTheWardensVi
   EXPECT_EQ(TrimmedOutput(std::move(*process)), first_line + "\nloaded");
 }
 
+TEST_F(ConfineChildTest, AProcFileThatThisKernelHasNotReadsAsEmpty) {
+  policy::SandboxProfile profile = TestWorker();
+  InheritedFd missing;
+  missing.kind = InheritedFd::Kind::kProcFile;
+  missing.path = "net/of_no_kernel";
+  profile.inherited = {missing};
+  const auto process = ConfinedProcess::Start(profile, {});
+  REEVE_ASSERT_OK(process);
+  EXPECT_THAT(process->report().remarks, testing::Contains(testing::HasSubstr("it reads as empty")));
+  const std::string link = "/proc/" + std::to_string(process->pid()) + "/fd/" + std::to_string(kFirstInheritedFd);
+  EXPECT_EQ(std::filesystem::read_symlink(link), "/dev/null");
+}
+
 class RunDirectoryTest : public ConfineChildTest {
  protected:
   void SetUp() override {

@@ -178,6 +178,21 @@ std::vector<CallRule> RefuseFileSystemFacts() {
   return {CALL_REFUSE(statfs, EACCES)};
 }
 
+// O_PATH names a place and opens nothing: Landlock judges what is opened beneath it.
+std::vector<CallRule> FollowLinks() {
+  return {CALL_ALLOW(openat, Within(2, kReadFlags | O_PATH), With(2, O_PATH)),
+          CALL_ALLOW(readlink),
+          CALL_ALLOW(readlinkat),
+          CALL_ALLOW(access),
+          CALL_ALLOW(faccessat),
+          CALL_ALLOW(faccessat2),
+          CALL_ALLOW(statx)};
+}
+
+std::vector<CallRule> NameOfTheMachine() {
+  return {CALL_ALLOW(uname)};
+}
+
 std::vector<CallRule> KeepFileStatus() {
   return {CALL_REFUSE(fcntl, EPERM, Is(1, F_SETFL))};
 }

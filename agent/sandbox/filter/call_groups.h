@@ -24,6 +24,8 @@ std::vector<CallRule> LookAtDescriptors();  // fstat, as glibc says it
 std::vector<CallRule> LookAtPaths();
 std::vector<CallRule> ReadDirectories();
 std::vector<CallRule> RefuseFileSystemFacts();  // while loading, for who may not read directories
+std::vector<CallRule> FollowLinks();            // and the other ways of libraries to look at a path
+std::vector<CallRule> NameOfTheMachine();       // uname
 
 std::vector<CallRule> KeepFileStatus();  // O_APPEND of an inherited descriptor stays
 std::vector<CallRule> ChangeFileStatus();

@@ -59,6 +59,16 @@ void Append(std::vector<CallRule>& rules, std::vector<CallRule> more) {
   rules.insert(rules.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
 }
 
+// A refusal of a call that something else granted whole is left out.
+void AppendRefusals(std::vector<CallRule>& rules, std::vector<CallRule> refusals) {
+  for (CallRule& refusal : refusals) {
+    const bool is_granted = std::any_of(rules.begin(), rules.end(), [&](const CallRule& rule) {
+      return HasSameCall(rule, refusal) && rule.action.verdict == Verdict::kAllow && rule.tests.empty();
+    });
+    if (!is_granted) rules.push_back(std::move(refusal));
+  }
+}
+
 // What opens files, by the widest promise that does.
 std::vector<CallRule> OpeningCalls(const policy::SandboxProfile& profile, FilterStage stage) {
   if (stage == FilterStage::kLoad) return OpensForWriting(profile) ? OpenAnyway() : OpenReadOnly();
@@ -85,6 +95,8 @@ std::vector<CallRule> MappingCalls(const policy::SandboxProfile& profile, Filter
 
 void AppendPromises(const policy::SandboxProfile& profile, std::vector<CallRule>& rules) {
   if (Has(profile, Promise::kThreads) || profile.makes_threads) Append(rules, MakeThreads());
+  if (Has(profile, Promise::kReadPath)) Append(rules, FollowLinks());
+  if (profile.has_host_uts) Append(rules, NameOfTheMachine());
   Append(rules, Has(profile, Promise::kNetlinkRoute) ? NetlinkRoute() : NoSockets());
   if (Has(profile, Promise::kAccept) && profile.role != Role::kCore) Append(rules, AcceptConnections());
   if (Has(profile, Promise::kFreeze)) Append(rules, FreezeFileSystems());
@@ -107,7 +119,7 @@ FilterTable TableFor(const policy::SandboxProfile& profile, FilterStage stage) {
   Append(table.rules, DirectoryCalls(profile, stage));
   AppendRole(profile.role, table.rules);
   AppendPromises(profile, table.rules);
-  Append(table.rules, SoftRefusals());
+  AppendRefusals(table.rules, SoftRefusals());
   if (stage == FilterStage::kLoad) Append(table.rules, AddFilter());
   return table;
 }

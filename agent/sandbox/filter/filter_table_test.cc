@@ -178,6 +178,27 @@ TEST(FilterTableTest, NetlinkRouteIsTheOnlySocketThatAPromiseMakes) {
   EXPECT_EQ(Ask(table, SYS_socket, {AF_VSOCK, SOCK_STREAM, 0}), kKilled);
 }
 
+TEST(FilterTableTest, ReadingPathsFollowsLinksAndNamesPlaces) {
+  const FilterTable table = Worker({Promise::kReadPath});
+  EXPECT_EQ(Ask(table, SYS_readlinkat), kAllowed);
+  EXPECT_EQ(Ask(table, SYS_faccessat2), kAllowed);
+  EXPECT_EQ(Ask(table, SYS_openat, {0, 0, O_PATH | O_NOFOLLOW | O_CLOEXEC}), kAllowed);
+  EXPECT_EQ(Ask(table, SYS_openat, {0, 0, O_PATH | O_RDWR}), Refused(EACCES));
+  EXPECT_EQ(Ask(Worker(), SYS_readlinkat), Refused(EACCES));
+  EXPECT_EQ(Ask(Worker(), SYS_faccessat2), Refused(EACCES));
+  EXPECT_EQ(Ask(Worker(), SYS_openat, {0, 0, O_PATH}), Refused(EACCES));
+}
+
+TEST(FilterTableTest, OnlyWhoSharesTheMachinesNamesAsksForThem) {
+  policy::SandboxProfile profile = ProfileOf(Role::kWorker);
+  EXPECT_EQ(Ask(TableFor(profile, FilterStage::kRun), SYS_uname), Refused(EPERM));
+  profile.has_host_uts = true;
+  for (const FilterStage stage : {FilterStage::kLoad, FilterStage::kRun}) {
+    EXPECT_EQ(Ask(TableFor(profile, stage), SYS_uname), kAllowed);
+    EXPECT_THAT(CheckTable(TableFor(profile, stage)), IsOk());
+  }
+}
+
 TEST(FilterTableTest, FreezeOpensDirectoriesAndKnowsThreeIoctls) {
   const FilterTable table = Worker({Promise::kFreeze});
   EXPECT_EQ(Ask(table, SYS_openat, {0, 0, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK}), kAllowed);
