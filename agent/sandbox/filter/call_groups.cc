@@ -91,7 +91,7 @@ std::vector<CallRule> MemoryAndThreads() {
 
 std::vector<CallRule> ProcessAndTime() {
   return {CALL_ALLOW(clock_gettime), CALL_ALLOW(clock_nanosleep), CALL_ALLOW(gettimeofday),
-          CALL_ALLOW(getrandom, Within(2, GRND_NONBLOCK)), CALL_ALLOW(getpid), CALL_ALLOW(gettid),
+          CALL_ALLOW(getrandom, Within(2, GRND_NONBLOCK | GRND_INSECURE)), CALL_ALLOW(getpid), CALL_ALLOW(gettid),
           CALL_ALLOW(rt_sigprocmask), CALL_ALLOW(rt_sigaction), CALL_ALLOW(rt_sigreturn), CALL_ALLOW(sigaltstack),
           CALL_ALLOW(restart_syscall), CALL_ALLOW(tgkill, Is(0, kOwnProcessMark)),
           CALL_ALLOW(prctl, Is(0, PR_SET_NAME)), CALL_ALLOW(prctl, Is(0, kSetVirtualMemoryName)),

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -187,6 +188,13 @@ TEST(FilterTableTest, ReadingPathsFollowsLinksAndNamesPlaces) {
   EXPECT_EQ(Ask(Worker(), SYS_readlinkat), Refused(EACCES));
   EXPECT_EQ(Ask(Worker(), SYS_faccessat2), Refused(EACCES));
   EXPECT_EQ(Ask(Worker(), SYS_openat, {0, 0, O_PATH}), Refused(EACCES));
+}
+
+// libudev seeds its tables so; what drains the pool of others stays forbidden.
+TEST(FilterTableTest, RandomBytesAreTakenWithoutWaitingOnly) {
+  EXPECT_EQ(Ask(Worker(), SYS_getrandom, {0, 16, GRND_INSECURE}), kAllowed);
+  EXPECT_EQ(Ask(Worker(), SYS_getrandom, {0, 16, GRND_NONBLOCK}), kAllowed);
+  EXPECT_EQ(Ask(Worker(), SYS_getrandom, {0, 16, GRND_RANDOM}), kKilled);
 }
 
 TEST(FilterTableTest, OnlyWhoSharesTheMachinesNamesAsksForThem) {
