@@ -9,7 +9,7 @@ from qga import Client
 
 START_LIMIT_S = 20
 QEMU_GA = "/usr/sbin/qemu-ga"
-# The oracle must never touch the machine that it runs on.
+# No agent of a test may touch the machine that it runs on.
 NEVER = ",".join([
     "guest-fsfreeze-freeze", "guest-fsfreeze-freeze-list", "guest-fstrim", "guest-shutdown", "guest-suspend-disk",
     "guest-suspend-ram", "guest-suspend-hybrid", "guest-set-time", "guest-set-vcpus", "guest-set-memory-blocks",
@@ -86,7 +86,7 @@ def start_reeve(directory, install, *options):
     return Agent("reeve", [
         f"{install}/sbin/reeved", "-m", "unix-listen", "-p", f"{directory}/socket", "-t", f"{directory}/state",
         "--etc-dir", f"{directory}/etc", "--var-dir", f"{directory}/var", "--plugin-dir",
-        f"{install}/lib/reeve/plugins", "--policy", "open", *options], directory / "socket", directory / "log")
+        f"{install}/lib/reeve/plugins", "--policy", "open", "-b", NEVER, *options], directory / "socket", directory / "log")
 
 
 def start_qemu_ga(directory, *options):

@@ -10,6 +10,7 @@ import tempfile
 import time
 
 from qga import Client
+from running_agent import NEVER
 
 START_LIMIT_S = 30
 # Limits of processes are counted by uid, so no two tests that run at once may share a range.
@@ -99,7 +100,8 @@ class Reeve:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [f"{self.install}/sbin/reeved", *words, "-t", f"{self.directory}/state", "--etc-dir", str(self.etc),
-                 "--var-dir", f"{self.directory}/var", "--plugin-dir", f"{self.install}/lib/reeve/plugins", *arguments],
+                 "--var-dir", f"{self.directory}/var", "--plugin-dir", f"{self.install}/lib/reeve/plugins", "-b", NEVER,
+                 *arguments],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", umask=0o022,
                 env={**ENVIRONMENT, **(environment or {})}, **popen)
         if waits:
