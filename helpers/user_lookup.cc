@@ -1,0 +1,56 @@
+#include "helpers/user_lookup.h"
+
+#include <grp.h>
+#include <pwd.h>
+
+#include <cerrno>
+
+namespace reeve::helpers {
+namespace {
+
+constexpr int kMaxGroups = 65536;  // NGROUPS_MAX
+
+// getpwnam(3) lists what an implementation may say when there is just no such user.
+bool MeansNoSuchUser(int error_number) {
+  return error_number == 0 || error_number == ENOENT || error_number == ESRCH || error_number == EBADF ||
+         error_number == EPERM;
+}
+
+Result<std::vector<gid_t>> GroupsOf(const passwd& entry) {
+  int count = 64;
+  std::vector<gid_t> groups(static_cast<size_t>(count));
+  while (::getgrouplist(entry.pw_name, entry.pw_gid, groups.data(), &count) < 0) {
+    if (count > kMaxGroups || static_cast<size_t>(count) <= groups.size())
+      return Fail(Code::kSystem, "the groups of user '" + std::string(entry.pw_name) + "' cannot be looked up");
+    groups.resize(static_cast<size_t>(count));
+  }
+  groups.resize(static_cast<size_t>(count));
+  return groups;
+}
+
+Status CheckName(const passwd& entry, const std::string& name) {
+  const std::string what = "failed to lookup user '" + name + "': ";
+  if (entry.pw_name != name) return Fail(Code::kDenied, what + "that is user '" + entry.pw_name + "'");
+  if (entry.pw_uid == 0 && name != "root") return Fail(Code::kDenied, what + "that is root by another name");
+  return {};
+}
+
+}  // namespace
+
+Result<User> LookUpUser(const std::string& name) {
+  errno = 0;
+  const passwd* const found = ::getpwnam(name.c_str());
+  const int error_number = errno;
+  if (found == nullptr && MeansNoSuchUser(error_number))
+    return Fail(Code::kNotFound, "failed to lookup user '" + name + "': no such user");
+  if (found == nullptr) return Fail(Error::System(error_number, "failed to lookup user '" + name + "'"));
+  // getgrouplist(3) may look up users itself.
+  const std::string real_name = found->pw_name, home = found->pw_dir == nullptr ? "" : found->pw_dir;
+  passwd entry = *found;
+  entry.pw_name = const_cast<char*>(real_name.c_str());
+  REEVE_TRY(CheckName(entry, name));
+  return User{
+      .name = real_name, .uid = entry.pw_uid, .gid = entry.pw_gid, .groups = REEVE_TRY(GroupsOf(entry)), .home = home};
+}
+
+}  // namespace reeve::helpers
