@@ -10,7 +10,7 @@ namespace {
 using LineSet = std::unordered_set<std::string_view>;
 
 std::string_view Comparable(std::string_view line) {
-  if (line.ends_with('\r')) line.remove_suffix(1);
+  while (line.ends_with('\r')) line.remove_suffix(1);
   return line;
 }
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 // The text of an authorized_keys, and what is done with it. Pure. Lines are taken as bytes: what does not have to change, comments,
-// options, empty lines, stays as it was. A carriage return at the end of a line does not count when lines are compared.
+// options, empty lines, stays as it was. Carriage returns at the end of a line do not count when lines are compared.
 
 namespace reeve::helpers {
 

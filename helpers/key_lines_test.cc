@@ -44,7 +44,7 @@ TEST(KeyLinesTest, OptionsAndCommentsMakeAnotherLine) {
 }
 
 TEST(KeyLinesTest, CarriageReturnIsNoPartOfAKey) {
-  EXPECT_EQ(AddKeys("a\r\n", {"a", "b\r"}), "a\r\nb\n");
+  EXPECT_EQ(AddKeys("a\r\n", {"a", "b\r", "\r\r"}), "a\r\nb\n");
   EXPECT_EQ(RemoveKeys("a\r\nb\n", {"a"}), "b\n");
   EXPECT_EQ(RemoveKeys("a\nb\n", {"a\r"}), "b\n");
 }
