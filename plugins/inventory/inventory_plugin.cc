@@ -1,17 +1,45 @@
 #include "plugins/inventory/inventory_plugin.h"
 
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "plugins/inventory/devices.h"
+#include "plugins/inventory/interfaces.h"
+#include "plugins/inventory/memory_blocks.h"
+#include "plugins/inventory/proc_file.h"
+#include "plugins/inventory/processors.h"
+#include "plugins/inventory/routes.h"
+#include "plugins/inventory/statistics.h"
+#include "plugins/inventory/time_zone.h"
+#include "plugins/inventory/users.h"
+
 namespace reeve::inventory {
 namespace {
 
 using namespace inventory_manifest;
 
+void AnswerError(plugin::Reply& reply, const Error& error) {
+  const bool is_denied = error.code() == Code::kDenied;
+  reply.Fail(is_denied ? REEVE_ERROR_DENIED : REEVE_ERROR_FAILED, error.message());
+}
+
 template <typename T>
 void Answer(plugin::Reply& reply, const Result<T>& value) {
   if (value) return reply.ReturnValue(*value);
-  reply.Fail(REEVE_ERROR_FAILED, value.error().message());
+  AnswerError(reply, value.error());
 }
 
 }  // namespace
+
+Result<int> InventoryPlugin::Inherited(const char* name) const {
+  const int fd = agent().Inherited(name);
+  if (fd < 0) return Fail(Code::kDenied, std::string(name) + " was not granted to the plugin inventory");
+  return fd;
+}
+
+Result<std::string> InventoryPlugin::ReadProc(const char* name) const {
+  return ReadWhole(REEVE_TRY(Inherited(name)), kMaxProcBytes);
+}
 
 void InventoryPlugin::GetOsinfo(const Request&, const GuestGetOsinfo&, Reply& reply) {
   reply.ReturnValue(OsInfoOf(os_release_.Read()));
@@ -19,6 +47,71 @@ void InventoryPlugin::GetOsinfo(const Request&, const GuestGetOsinfo&, Reply& re
 
 void InventoryPlugin::GetHostName(const Request&, const GuestGetHostName&, Reply& reply) {
   Answer(reply, HostName());
+}
+
+void InventoryPlugin::GetTime(const Request&, const GuestGetTime&, Reply& reply) {
+  reply.ReturnValue(TimeNow());
+}
+
+void InventoryPlugin::GetTimezone(const Request&, const GuestGetTimezone&, Reply& reply) {
+  reply.ReturnValue(TimeZoneNow());
+}
+
+void InventoryPlugin::GetUsers(const Request&, const GuestGetUsers&, Reply& reply) {
+  Answer(reply, UsersNow());
+}
+
+void InventoryPlugin::GetInterfaces(const Request&, const GuestNetworkGetInterfaces&, Reply& reply) {
+  const Result<int> socket = Inherited("netlink-route");
+  if (!socket) return AnswerError(reply, socket.error());
+  if (!tables_) tables_.emplace(*socket);
+  Answer(reply, InterfacesNow(*tables_));
+}
+
+void InventoryPlugin::GetRoutes(const Request&, const GuestNetworkGetRoute&, Reply& reply) {
+  const Result<std::string> ipv4 = ReadProc("proc:net/route");
+  const Result<std::string> ipv6 = ReadProc("proc:net/ipv6_route");
+  if (!ipv4) return AnswerError(reply, ipv4.error());
+  if (!ipv6) return AnswerError(reply, ipv6.error());
+  std::vector<GuestNetworkRoute> routes = RoutesIn(*ipv4);
+  std::ranges::move(Ipv6RoutesIn(*ipv6), std::back_inserter(routes));
+  reply.ReturnValue(routes);
+}
+
+void InventoryPlugin::GetVcpus(const Request&, const GuestGetVcpus&, Reply& reply) {
+  Answer(reply, ProcessorsIn(kProcessorDirectory));
+}
+
+void InventoryPlugin::GetMemoryBlocks(const Request&, const GuestGetMemoryBlocks&, Reply& reply) {
+  Answer(reply, MemoryBlocksIn(kMemoryDirectory));
+}
+
+void InventoryPlugin::GetMemoryBlockInfo(const Request&, const GuestGetMemoryBlockInfo&, Reply& reply) {
+  Answer(reply, MemoryBlockInfoIn(kMemoryDirectory));
+}
+
+void InventoryPlugin::GetLoad(const Request&, const GuestGetLoad&, Reply& reply) {
+  const Result<std::string> text = ReadProc("proc:loadavg");
+  if (!text) return AnswerError(reply, text.error());
+  Answer(reply, LoadIn(*text));
+}
+
+void InventoryPlugin::GetCpustats(const Request&, const GuestGetCpustats&, Reply& reply) {
+  const Result<std::string> text = ReadProc("proc:stat");
+  if (!text) return AnswerError(reply, text.error());
+  reply.ReturnValue(CpuStatsIn(*text, static_cast<uint64_t>(::sysconf(_SC_CLK_TCK))));
+}
+
+void InventoryPlugin::GetDiskstats(const Request&, const GuestGetDiskstats&, Reply& reply) {
+  const Result<std::string> text = ReadProc("proc:diskstats");
+  if (!text) return AnswerError(reply, text.error());
+  reply.ReturnValue(DiskStatsIn(*text));
+}
+
+void InventoryPlugin::GetDevices(const Request&, const GuestGetDevices&, Reply& reply) {
+  utsname kernel{};
+  ::uname(&kernel);
+  reply.ReturnValue(DevicesIn(kPciDirectory, kernel.release));
 }
 
 }  // namespace reeve::inventory

@@ -1,21 +1,42 @@
 #pragma once
 
 #include "inventory_commands.hpp"
+#include "plugins/inventory/netlink_dump.h"
 #include "plugins/inventory/system_names.h"
 #include "reeve/plugin.hpp"
 
 namespace reeve::inventory {
 
-// The getters. Each reads what its topic's files read, and says it in qemu-ga's words.
+// The getters. What each answers is read and understood by its topic's files.
 class InventoryPlugin : public plugin::Plugin {
  public:
   using Plugin::Plugin;
 
   void GetOsinfo(const Request& request, const inventory_manifest::GuestGetOsinfo& arguments, Reply& reply);
   void GetHostName(const Request& request, const inventory_manifest::GuestGetHostName& arguments, Reply& reply);
+  void GetTime(const Request& request, const inventory_manifest::GuestGetTime& arguments, Reply& reply);
+  void GetTimezone(const Request& request, const inventory_manifest::GuestGetTimezone& arguments, Reply& reply);
+  void GetUsers(const Request& request, const inventory_manifest::GuestGetUsers& arguments, Reply& reply);
+  void GetInterfaces(const Request& request, const inventory_manifest::GuestNetworkGetInterfaces& arguments,
+                     Reply& reply);
+  void GetRoutes(const Request& request, const inventory_manifest::GuestNetworkGetRoute& arguments, Reply& reply);
+  void GetVcpus(const Request& request, const inventory_manifest::GuestGetVcpus& arguments, Reply& reply);
+  void GetMemoryBlocks(const Request& request, const inventory_manifest::GuestGetMemoryBlocks& arguments, Reply& reply);
+  void GetMemoryBlockInfo(const Request& request, const inventory_manifest::GuestGetMemoryBlockInfo& arguments,
+                          Reply& reply);
+  void GetLoad(const Request& request, const inventory_manifest::GuestGetLoad& arguments, Reply& reply);
+  void GetCpustats(const Request& request, const inventory_manifest::GuestGetCpustats& arguments, Reply& reply);
+  void GetDiskstats(const Request& request, const inventory_manifest::GuestGetDiskstats& arguments, Reply& reply);
+  void GetDevices(const Request& request, const inventory_manifest::GuestGetDevices& arguments, Reply& reply);
 
  private:
+  // Of the manifest's `inherit:`, lent.
+  Result<int> Inherited(const char* name) const;
+  // The whole text of an inherited file of /proc as it is now.
+  Result<std::string> ReadProc(const char* name) const;
+
   OsReleaseFile os_release_;
+  std::optional<NetlinkTables> tables_;  // from their first use on
 };
 
 }  // namespace reeve::inventory

@@ -79,20 +79,26 @@ class Agent:
             self._process.terminate()
 
 
-def start_reeve(directory, install, *options):
-    """`options` of its own behind the usual ones. `install` is a prefix made by `cmake --install`: Reeve starts nothing that others could have written."""
+def reeve_words(directory, install):
+    """What starts Reeve in a directory that holds nothing yet. `install` is a prefix made by `cmake --install`: Reeve starts nothing that others could have written."""
     for name in ("state", "etc", "var"):
         (directory / name).mkdir()
-    return Agent("reeve", [
-        f"{install}/sbin/reeved", "-m", "unix-listen", "-p", f"{directory}/socket", "-t", f"{directory}/state",
-        "--etc-dir", f"{directory}/etc", "--var-dir", f"{directory}/var", "--plugin-dir",
-        f"{install}/lib/reeve/plugins", "--policy", "open", "-b", NEVER, *options], directory / "socket", directory / "log")
+    return [f"{install}/sbin/reeved", "-m", "unix-listen", "-p", f"{directory}/socket", "-t", f"{directory}/state",
+            "--etc-dir", f"{directory}/etc", "--var-dir", f"{directory}/var", "--plugin-dir",
+            f"{install}/lib/reeve/plugins", "--policy", "open", "-b", NEVER]
+
+
+def qemu_ga_words(directory):
+    return [QEMU_GA, "-m", "unix-listen", "-p", f"{directory}/socket", "-t", str(directory), "-b", NEVER]
+
+
+def start_reeve(directory, install, *options):
+    """`options` of its own behind the usual ones."""
+    return Agent("reeve", [*reeve_words(directory, install), *options], directory / "socket", directory / "log")
 
 
 def start_qemu_ga(directory, *options):
-    return Agent("qemu-ga", [
-        QEMU_GA, "-m", "unix-listen", "-p", f"{directory}/socket", "-t", str(directory), "-b", NEVER, *options],
-        directory / "socket", directory / "log")
+    return Agent("qemu-ga", [*qemu_ga_words(directory), *options], directory / "socket", directory / "log")
 
 
 def connect(agent, timeout_s=60):
