@@ -186,41 +186,107 @@ std::string_view Relative(std::string_view path, std::string_view directory) {
 
 }  // namespace
 
-struct Decider::Compiled {
-  struct Rule {
-    std::vector<ArgumentListMatcher> alternatives;
-  };
+namespace {
 
-  const Policy* policy = nullptr;
-  std::vector<Rule> rules;                                // as Policy::programs
-  std::vector<std::optional<ArgumentMatcher>> deny_args;  // as Policy::program_denies
-
-  Result<Rule> CompileRule(const ProgramRule& rule);
-  bool MatchesArguments(size_t rule, const ProgramCall& call) const;
-  bool IsProgramDenied(size_t deny, const ProgramCall& call) const;
-  std::optional<Decision> DenyOfProgram(const ProgramCall& call) const;
-  std::optional<Decision> DenyOfFile(std::string_view collapsed_path) const;
-  std::string Misfit(size_t rule, const ProgramCall& call) const;
-  Considered ConsideredRule(size_t rule, const ProgramCall& call, const std::string& misfit, bool is_late) const;
-  Decision DirectoryDecision(const std::string& path, FileAccessMask access, Trace* trace) const;
+// One rule of a policy, ready to match.
+struct CompiledRule {
+  const ProgramRule* rule = nullptr;
+  std::vector<ArgumentListMatcher> alternatives;
 };
 
-Result<Decider::Compiled::Rule> Decider::Compiled::CompileRule(const ProgramRule& rule) {
-  Rule compiled;
-  for (const auto& alternative : rule.args) {
-    auto list = ArgumentListMatcher::Create(alternative);
-    if (!list) return Fail(list.error().Within("policy rule '" + rule.name + "' in " + rule.origin.ToString()));
-    compiled.alternatives.push_back(std::move(*list));
+Result<std::vector<CompiledRule>> CompileRules(const std::vector<ProgramRule>& rules) {
+  std::vector<CompiledRule> compiled;
+  for (const ProgramRule& rule : rules) {
+    compiled.push_back({&rule, {}});
+    for (const auto& alternative : rule.args) {
+      auto list = ArgumentListMatcher::Create(alternative);
+      if (!list) return Fail(list.error().Within("policy rule '" + rule.name + "' in " + rule.origin.ToString()));
+      compiled.back().alternatives.push_back(std::move(*list));
+    }
   }
   return compiled;
 }
 
-bool Decider::Compiled::MatchesArguments(size_t rule, const ProgramCall& call) const {
-  if (policy->programs[rule].allows_any_args) return true;
-  if (rules[rule].alternatives.empty()) return call.args.empty();
-  return std::ranges::any_of(rules[rule].alternatives,
+bool MatchesArguments(const CompiledRule& compiled, const ProgramCall& call) {
+  if (compiled.rule->allows_any_args) return true;
+  if (compiled.alternatives.empty()) return call.args.empty();
+  return std::ranges::any_of(compiled.alternatives,
                              [&](const ArgumentListMatcher& list) { return list.Matches(call.args); });
 }
+
+std::string Misfit(const CompiledRule& compiled, const ProgramCall& call) {
+  if (!MatchesArguments(compiled, call)) return "arguments that no alternative of the rule allows";
+  return MisfitBesideArguments(*compiled.rule, call);
+}
+
+Considered ConsideredRule(const CompiledRule& compiled, const ProgramCall& call, const std::string& misfit,
+                          bool is_late) {
+  const ProgramRule& program = *compiled.rule;
+  Considered considered = {program.name, program.origin, Verdict::kAllow, misfit.empty() && !is_late, misfit};
+  if (misfit.empty()) {
+    considered.outcome = is_late ? "a rule before it decides" : "program and arguments are as it says";
+  } else if (!MatchesArguments(compiled, call)) {
+    size_t matching = 0;
+    for (const ArgumentListMatcher& list : compiled.alternatives) {
+      matching = std::max(matching, list.CountMatching(call.args));
+    }
+    considered.outcome += matching < call.args.size() ? "; the first that does not fit is '" + call.args[matching] + "'"
+                                                      : "; there are too few or too many";
+  }
+  return considered;
+}
+
+// Of the directories that hold the path those with the longest name decide.
+Decision DirectoryDecision(const std::vector<FileDirectory>& directories, const Origin& default_origin,
+                           const std::string& path, FileAccessMask access, Trace* trace) {
+  size_t longest = 0;
+  for (const FileDirectory& directory : directories) {
+    if (IsBelow(path, directory.path)) longest = std::max(longest, directory.path.size());
+  }
+  Decision refusal = Deny("default", default_origin, "no directory of the policy holds it");
+  std::optional<Decision> granted;
+  for (size_t i = 0; i < directories.size(); i++) {
+    const FileDirectory& directory = directories[i];
+    if (!IsBelow(path, directory.path)) continue;
+    const auto consider = [&](const char* outcome, bool decides = false) {
+      if (trace != nullptr) trace->push_back({directory.id, directory.origin, Verdict::kAllow, decides, outcome});
+    };
+    if (directory.path.size() != longest) {
+      consider("a directory further in holds the path");
+    } else if (granted) {
+      consider("an entry before it decides");
+    } else if (!MatchesGlobs(directory.match, Relative(path, directory.path))) {
+      refusal = Deny(directory.id, directory.origin, "its name is outside of match");
+      consider("its name is outside of match");
+    } else if ((access & ~directory.access) != 0) {
+      refusal = Deny(directory.id, directory.origin, "access is not granted");
+      consider("access is not granted");
+    } else {
+      granted = Allow(directory.id, directory.origin, "granted by the directory", static_cast<uint32_t>(i));
+      if (trace == nullptr) break;
+      consider("granted by the directory", true);
+    }
+  }
+  return granted.value_or(refusal);
+}
+
+}  // namespace
+
+struct Decider::Compiled {
+  const Policy* policy = nullptr;
+  std::vector<CompiledRule> rules;                        // as Policy::programs
+  std::vector<std::vector<CompiledRule>> plugin_rules;    // as Policy::plugins and their programs
+  std::vector<std::optional<ArgumentMatcher>> deny_args;  // as Policy::program_denies
+
+  bool IsProgramDenied(size_t deny, const ProgramCall& call) const;
+  std::optional<Decision> DenyOfProgram(const ProgramCall& call) const;
+  std::optional<Decision> DenyOfFile(std::string_view collapsed_path) const;
+  Decision DefaultRefusal(const char* reason) const { return Deny("default", policy->default_origin, reason); }
+  // Which of `candidates` runs it; `names` says whether a rule speaks of the program at all.
+  template <typename Names>
+  Decision ProgramDecision(const std::vector<CompiledRule>& candidates, const ProgramCall& call, Asking asking,
+                           Names names, Trace* trace) const;
+};
 
 // A name without a slash is searched in PATH later, so it is compared with the last component.
 bool Decider::Compiled::IsProgramDenied(size_t deny, const ProgramCall& call) const {
@@ -252,57 +318,21 @@ std::optional<Decision> Decider::Compiled::DenyOfFile(std::string_view collapsed
   return std::nullopt;
 }
 
-std::string Decider::Compiled::Misfit(size_t rule, const ProgramCall& call) const {
-  if (!MatchesArguments(rule, call)) return "arguments that no alternative of the rule allows";
-  return MisfitBesideArguments(policy->programs[rule], call);
-}
-
-Considered Decider::Compiled::ConsideredRule(size_t rule, const ProgramCall& call, const std::string& misfit,
-                                             bool is_late) const {
-  const ProgramRule& program = policy->programs[rule];
-  Considered considered = {program.name, program.origin, Verdict::kAllow, misfit.empty() && !is_late, misfit};
-  if (misfit.empty()) {
-    considered.outcome = is_late ? "a rule before it decides" : "program and arguments are as it says";
-  } else if (!MatchesArguments(rule, call)) {
-    size_t matching = 0;
-    for (const ArgumentListMatcher& list : rules[rule].alternatives) {
-      matching = std::max(matching, list.CountMatching(call.args));
-    }
-    considered.outcome += matching < call.args.size() ? "; the first that does not fit is '" + call.args[matching] + "'"
-                                                      : "; there are too few or too many";
-  }
-  return considered;
-}
-
-// Of the directories that hold the path those with the longest name decide.
-Decision Decider::Compiled::DirectoryDecision(const std::string& path, FileAccessMask access, Trace* trace) const {
-  size_t longest = 0;
-  for (const FileDirectory& directory : policy->directories) {
-    if (IsBelow(path, directory.path)) longest = std::max(longest, directory.path.size());
-  }
-  Decision refusal = Deny("default", policy->default_origin, "no directory of the policy holds it");
+template <typename Names>
+Decision Decider::Compiled::ProgramDecision(const std::vector<CompiledRule>& candidates, const ProgramCall& call,
+                                            Asking asking, Names names, Trace* trace) const {
+  Decision refusal = DefaultRefusal("no rule runs it");
   std::optional<Decision> granted;
-  for (size_t i = 0; i < policy->directories.size(); i++) {
-    const FileDirectory& directory = policy->directories[i];
-    if (!IsBelow(path, directory.path)) continue;
-    const auto consider = [&](const char* outcome, bool decides = false) {
-      if (trace != nullptr) trace->push_back({directory.id, directory.origin, Verdict::kAllow, decides, outcome});
-    };
-    if (directory.path.size() != longest) {
-      consider("a directory further in holds the path");
-    } else if (granted) {
-      consider("an entry before it decides");
-    } else if (!MatchesGlobs(directory.match, Relative(path, directory.path))) {
-      refusal = Deny(directory.id, directory.origin, "its name is outside of match");
-      consider("its name is outside of match");
-    } else if ((access & ~directory.access) != 0) {
-      refusal = Deny(directory.id, directory.origin, "access is not granted");
-      consider("access is not granted");
-    } else {
-      granted = Allow(directory.id, directory.origin, "granted by the directory", static_cast<uint32_t>(i));
-      if (trace == nullptr) break;
-      consider("granted by the directory", true);
-    }
+  for (size_t i = 0; i < candidates.size() && (!granted || trace != nullptr); i++) {
+    const ProgramRule& rule = *candidates[i].rule;
+    if (!names(rule)) continue;
+    std::string misfit = Misfit(candidates[i], call);
+    if (misfit.empty() && asking == Asking::kStanding && !rule.is_standing)
+      misfit = "the plugin's manifest does not ask to run it without a request";
+    if (trace != nullptr) trace->push_back(ConsideredRule(candidates[i], call, misfit, granted.has_value()));
+    if (granted) continue;
+    if (misfit.empty()) granted = Allow(rule.name, rule.origin, rule.reason, static_cast<uint32_t>(i));
+    if (refusal.rule == "default") refusal = Deny(rule.name, rule.origin, misfit);
   }
   return granted.value_or(refusal);
 }
@@ -314,7 +344,9 @@ Decider::~Decider() = default;
 Result<Decider> Decider::Create(const Policy& policy) {
   auto compiled = std::make_unique<Compiled>();
   compiled->policy = &policy;
-  for (const ProgramRule& rule : policy.programs) compiled->rules.push_back(REEVE_TRY(compiled->CompileRule(rule)));
+  compiled->rules = REEVE_TRY(CompileRules(policy.programs));
+  for (const PluginRules& plugin : policy.plugins)
+    compiled->plugin_rules.push_back(REEVE_TRY(CompileRules(plugin.programs)));
   for (const ProgramDeny& deny : policy.program_denies) {
     std::optional<ArgumentMatcher>& argument = compiled->deny_args.emplace_back();
     if (!deny.arg_any) continue;
@@ -351,25 +383,50 @@ Decision Decider::Command(const Caller& caller, const CommandCall& call, Trace* 
 }
 
 Decision Decider::Program(const Caller&, const ProgramCall& call, Trace* trace) const {
-  const Policy& policy = *compiled_->policy;
-  Decision refusal = Deny("default", policy.default_origin, "no rule runs it");
-  if (HasNulAnywhere(call)) {
-    refusal.reason = "a NUL byte";
-    return refusal;
-  }
+  if (HasNulAnywhere(call)) return compiled_->DefaultRefusal("a NUL byte");
   if (std::optional<Decision> denied = compiled_->DenyOfProgram(call)) return TraceDenial(*denied, trace);
   const std::string normal = NormalPath(call.path);
-  std::optional<Decision> granted;
-  for (size_t i = 0; i < policy.programs.size() && (!granted || trace != nullptr); i++) {
-    const ProgramRule& rule = policy.programs[i];
-    if (rule.run != kAnyProgram && (normal.empty() || normal != rule.run)) continue;
-    const std::string misfit = compiled_->Misfit(i, call);
-    if (trace != nullptr) trace->push_back(compiled_->ConsideredRule(i, call, misfit, granted.has_value()));
-    if (granted) continue;
-    if (misfit.empty()) granted = Allow(rule.name, rule.origin, rule.reason, static_cast<uint32_t>(i));
-    if (refusal.rule == "default") refusal = Deny(rule.name, rule.origin, misfit);
-  }
-  return granted.value_or(refusal);
+  const auto names = [&](const ProgramRule& rule) {
+    return rule.run == kAnyProgram || (!normal.empty() && normal == rule.run);
+  };
+  return compiled_->ProgramDecision(compiled_->rules, call, Asking::kForRequest, names, trace);
+}
+
+Decision Decider::PluginProgram(std::string_view plugin, const ProgramCall& call, Asking asking, Trace* trace) const {
+  if (HasNulAnywhere(call)) return compiled_->DefaultRefusal("a NUL byte");
+  const PluginRules* of_plugin = RulesOf(plugin);
+  if (of_plugin == nullptr) return compiled_->DefaultRefusal("no rule of the plugin runs it");
+  const std::string normal = NormalPath(call.path);
+  const auto names = [&](const ProgramRule& rule) {
+    if (rule.name == call.path && rule.run != kAnyProgram) return true;
+    return !normal.empty() && (rule.run == kAnyProgram || normal == rule.run);
+  };
+  const auto number = static_cast<size_t>(of_plugin - compiled_->policy->plugins.data());
+  Decision decision = compiled_->ProgramDecision(compiled_->plugin_rules[number], call, asking, names, trace);
+  if (!decision.is_allowed()) return decision;
+  const ProgramRule& rule = of_plugin->programs[decision.index];
+  ProgramCall resolved = call;
+  if (rule.run != kAnyProgram) resolved.path = rule.run;
+  const std::optional<Decision> denied = compiled_->DenyOfProgram(resolved);
+  if (!denied) return decision;
+  for (size_t i = 0; trace != nullptr && i < trace->size(); i++) (*trace)[i].decides = false;
+  return TraceDenial(*denied, trace);
+}
+
+Decision Decider::PluginFile(std::string_view plugin, const FileCall& call, Trace* trace) const {
+  if (call.path.empty() || HasNul(call.path)) return compiled_->DefaultRefusal("an empty path or a NUL byte");
+  if (std::optional<Decision> denied = compiled_->DenyOfFile(Collapsed(call.path))) return TraceDenial(*denied, trace);
+  const std::string normal = NormalPath(call.path);
+  if (normal.empty()) return compiled_->DefaultRefusal("its path is not absolute or has a `..`");
+  const PluginRules* of_plugin = RulesOf(plugin);
+  if (of_plugin == nullptr) return compiled_->DefaultRefusal("no directory of the plugin holds it");
+  return DirectoryDecision(of_plugin->directories, compiled_->policy->default_origin, normal, call.access, trace);
+}
+
+const PluginRules* Decider::RulesOf(std::string_view plugin) const {
+  const std::vector<PluginRules>& plugins = compiled_->policy->plugins;
+  const auto found = std::ranges::find(plugins, plugin, &PluginRules::name);
+  return found == plugins.end() ? nullptr : &*found;
 }
 
 Decision Decider::File(const Caller&, const FileCall& call, Trace* trace) const {
@@ -394,7 +451,7 @@ Decision Decider::File(const Caller&, const FileCall& call, Trace* trace) const 
     refusal.reason = "its path is not absolute or has a `..`";
     return refusal;
   }
-  return compiled_->DirectoryDecision(normal, call.access, trace);
+  return DirectoryDecision(policy.directories, policy.default_origin, normal, call.access, trace);
 }
 
 Decision Decider::ResolvedProgram(const ProgramCall& call) const {

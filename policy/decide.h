@@ -32,7 +32,8 @@ struct Decision {
   std::string rule;    // the rule that decided: "default", "commands.deny", "restart-nginx"
   Origin origin;       // where it stands
   std::string reason;  // one phrase for people
-  // Index into Policy::programs or Policy::directories when a rule of those allowed, else kNoIndex.
+  // Index into Policy::programs or Policy::directories (PluginProgram, PluginFile: of PluginRules) when a rule of those
+  // allowed, else kNoIndex.
   static constexpr uint32_t kNoIndex = UINT32_MAX;
   uint32_t index = kNoIndex;
   bool is_allowed() const { return verdict == Verdict::kAllow; }
@@ -68,6 +69,12 @@ struct FileCall {
   FileAccessMask access = 0;
 };
 
+// On whose account a plugin asks for a program of its own.
+enum class Asking : uint8_t {
+  kForRequest,  // for a live request of one of its commands
+  kStanding,    // for none; only for rules that are standing
+};
+
 class Decider {
  public:
   // Compiles the regular expressions. Fails, naming rule and origin, when one does not compile within its budget.
@@ -83,6 +90,12 @@ class Decider {
   // Whether the call may open a file; an allowing decision names the directory by `index`. A path that is not absolute or not
   // lexically normal after removal of `.` and doubled slashes (a `..` remains) is denied under every profile but open.
   Decision File(const Caller& caller, const FileCall& call, Trace* trace = nullptr) const;
+  // The same two for what the plugin's own commands ask for: only the plugin's own rules count, and the absolute `deny:`.
+  // `call.path` is a rule's name, or the path under its `run`.
+  Decision PluginProgram(std::string_view plugin, const ProgramCall& call, Asking asking, Trace* trace = nullptr) const;
+  Decision PluginFile(std::string_view plugin, const FileCall& call, Trace* trace = nullptr) const;
+  // Of that plugin; nullptr when policy does not name it.
+  const PluginRules* RulesOf(std::string_view plugin) const;
   // The warden's later step: the program or file that the name came to, once links and PATH are resolved, against the
   // absolute `deny:` only. An allowing decision says nothing beyond that.
   Decision ResolvedProgram(const ProgramCall& call) const;

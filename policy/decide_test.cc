@@ -368,6 +368,102 @@ TEST(DecideFileTest, ADenialHoldsUnderOpenHoweverThePathIsWritten) {
   EXPECT_FALSE(Decider::Create(policy)->ResolvedFile("/etc/shadow").is_allowed());
 }
 
+Policy WithPlugin() {
+  Policy policy = WithRestart();
+  PluginRules plugin;
+  plugin.name = "system";
+  plugin.programs = {Rule("poweroff", "/sbin/poweroff"), Rule("told", "/bin/told"), Rule("any", "*")};
+  plugin.programs[1].is_standing = true;
+  plugin.programs[2].allows_any_args = true;
+  FileDirectory cpus;
+  cpus.id = "cpus";
+  cpus.origin = {"p.yaml", 30};
+  cpus.path = "/sys/devices/system/cpu";
+  cpus.access = kRead | kWrite;
+  cpus.match = {"cpu*/online"};
+  plugin.directories = {cpus};
+  policy.plugins = {plugin};
+  return policy;
+}
+
+Decision OwnOf(const Policy& policy, std::string_view path, Asking asking = Asking::kForRequest,
+               const std::vector<std::string>& args = {}, std::string_view plugin = "system", Trace* trace = nullptr) {
+  return Decider::Create(policy)->PluginProgram(plugin, {.path = path, .args = args, .env = {}}, asking, trace);
+}
+
+TEST(DecidePluginTest, ItsProgramsAreKnownByNameAndByPath) {
+  EXPECT_EQ(OwnOf(WithPlugin(), "poweroff").index, 0u);
+  EXPECT_EQ(OwnOf(WithPlugin(), "//sbin/./poweroff").index, 0u);
+  EXPECT_EQ(OwnOf(WithPlugin(), "/bin/other").rule, "any");
+  EXPECT_FALSE(OwnOf(WithPlugin(), "any").is_allowed());
+  EXPECT_FALSE(OwnOf(WithPlugin(), "sbin/poweroff").is_allowed());
+  EXPECT_FALSE(OwnOf(WithPlugin(), std::string_view("poweroff\0x", 10)).is_allowed());
+}
+
+TEST(DecidePluginTest, RefusesOtherArgumentsAndNamesTheRule) {
+  const Decision decision = OwnOf(WithPlugin(), "poweroff", Asking::kForRequest, {"-f"});
+  EXPECT_FALSE(decision.is_allowed());
+  EXPECT_EQ(ArgumentRefusal("guest-shutdown", "poweroff", decision),
+            "guest-shutdown refused: poweroff is not allowed by policy rule 'poweroff' in p.yaml:20");
+}
+
+TEST(DecidePluginTest, TheHostsRulesAreNotAPluginsNorTheOtherWayRound) {
+  Policy policy = WithPlugin();
+  policy.plugins[0].programs.pop_back();
+  EXPECT_TRUE(ProgramOf(policy, "/usr/bin/systemctl", {"restart", "nginx"}).is_allowed());
+  EXPECT_FALSE(OwnOf(policy, "/usr/bin/systemctl", Asking::kForRequest, {"restart", "nginx"}).is_allowed());
+  EXPECT_FALSE(OwnOf(policy, "restart").is_allowed());
+  EXPECT_FALSE(ProgramOf(policy, "/sbin/poweroff").is_allowed());
+  EXPECT_FALSE(ProgramOf(policy, "poweroff").is_allowed());
+  EXPECT_FALSE(FileOf(policy, "/sys/devices/system/cpu/cpu1/online").is_allowed());
+}
+
+TEST(DecidePluginTest, NoPluginHasAnothersRules) {
+  EXPECT_FALSE(OwnOf(WithPlugin(), "poweroff", Asking::kForRequest, {}, "accounts").is_allowed());
+  const Policy policy = WithPlugin();
+  const FileCall call{"/sys/devices/system/cpu/cpu1/online", kRead};
+  EXPECT_FALSE(Decider::Create(policy)->PluginFile("accounts", call).is_allowed());
+}
+
+TEST(DecidePluginTest, WithoutARequestOnlyWhatIsStanding) {
+  EXPECT_EQ(OwnOf(WithPlugin(), "told", Asking::kStanding).index, 1u);
+  const Decision decision = OwnOf(WithPlugin(), "poweroff", Asking::kStanding);
+  EXPECT_FALSE(decision.is_allowed());
+  EXPECT_EQ(decision.rule, "poweroff");
+  EXPECT_FALSE(OwnOf(WithPlugin(), "/bin/other", Asking::kStanding).is_allowed());
+}
+
+TEST(DecidePluginTest, ItsDirectoriesGrantWhatMatches) {
+  const Policy policy = WithPlugin();
+  const Decider decider = *Decider::Create(policy);
+  EXPECT_EQ(decider.PluginFile("system", {"/sys/devices/system/cpu/cpu1/online", kRead | kWrite}).index, 0u);
+  EXPECT_EQ(decider.PluginFile("system", {"/sys/devices/system/cpu/cpu1/other", kRead}).rule, "cpus");
+  EXPECT_FALSE(decider.PluginFile("system", {"/sys/devices/system/cpu/cpu1/online", kCreate}).is_allowed());
+  EXPECT_FALSE(decider.PluginFile("system", {"/sys/devices/system/cpu/../cpu/cpu1/online", kRead}).is_allowed());
+  EXPECT_FALSE(decider.PluginFile("system", {"", kRead}).is_allowed());
+}
+
+TEST(DecidePluginTest, ADenialBeatsThem) {
+  Policy policy = WithPlugin();
+  policy.program_denies = {{.run = "/sbin/poweroff", .arg_any = std::nullopt, .origin = {"p.yaml", 40}}};
+  policy.file_denies = {{.glob = "/sys/**", .origin = {"p.yaml", 41}}};
+  for (const char* path : {"poweroff", "/sbin/poweroff"}) {
+    Trace trace;
+    EXPECT_EQ(OwnOf(policy, path, Asking::kForRequest, {}, "system", &trace).rule, "deny.exec") << path;
+    ASSERT_FALSE(trace.empty());
+    for (const Considered& one : trace) EXPECT_EQ(one.decides, one.rule == "deny.exec") << one.rule;
+  }
+  EXPECT_EQ(OwnOf(policy, "told").index, 1u);
+  const FileCall call{"/sys/devices/system/cpu/cpu1/online", kRead};
+  EXPECT_EQ(Decider::Create(policy)->PluginFile("system", call).rule, "deny.files");
+}
+
+TEST(DecidePluginTest, ABadExpressionIsSeenThereToo) {
+  Policy policy = WithPlugin();
+  policy.plugins[0].programs[0].args = {{{.kind = Matcher::Kind::kRegex, .text = "(", .max_bytes = 9}}};
+  EXPECT_FALSE(Decider::Create(policy).has_value());
+}
+
 TEST(DecideTest, CouldPassLooksForARule) {
   Policy policy = StandardLike();
   const CommandCall exec = {"guest-exec", false};

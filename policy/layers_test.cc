@@ -58,6 +58,23 @@ Policy MustRead(const std::vector<std::string>& texts) {
   return std::move(read.policy);
 }
 
+TEST(PolicyLayersTest, RulesOfPluginsMergeByNameAndAreSwitchedOff) {
+  const std::string below =
+      "plugins: {s: {programs: {a: {run: /bin/a, as: daemon}, b: {run: helper-b, as: daemon}}, "
+      "directories: [{id: x, path: /x, access: [read]}, {id: y, path: /y, access: [read]}]}}\n";
+  const Policy policy =
+      MustRead({below, "plugins: {s: {programs: {a: {timeout: 5s}, b: {enable: false}}, -directories: [{id: x}]}}\n"});
+  ASSERT_EQ(policy.plugins.front().programs.size(), 1u);
+  const ProgramRule& rule = policy.plugins.front().programs[0];
+  EXPECT_EQ(rule.name, "a");
+  EXPECT_EQ(rule.run, "/bin/a");
+  EXPECT_EQ(rule.timeout_ms, 5000u);
+  EXPECT_EQ(rule.origin.ToString(), "1.yaml:2");
+  ASSERT_EQ(policy.plugins.front().directories.size(), 1u);
+  EXPECT_EQ(policy.plugins.front().directories[0].id, "y");
+  EXPECT_TRUE(policy.programs.empty() && policy.directories.empty());
+}
+
 std::string CommandAnswer(const Policy& policy, std::string_view command) {
   const Decision decision = Decider::Create(policy)->Command({.channel = "c"}, {command, false});
   return (decision.is_allowed() ? "allow " : "deny ") + decision.rule + " " + decision.origin.ToString();

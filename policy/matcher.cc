@@ -68,7 +68,7 @@ bool ArgumentMatcher::MatchesAlsoOptions(std::string_view argument) const {
     case Matcher::Kind::kPrefix:
       return argument.starts_with(matcher_.text);
     case Matcher::Kind::kUsername:
-      return IsUserName(argument);
+      return IsUserName(argument) && std::ranges::find(matcher_.texts, argument) == matcher_.texts.end();
     case Matcher::Kind::kAny:
       return argument.size() <= matcher_.max_bytes;
     case Matcher::Kind::kRepeat:

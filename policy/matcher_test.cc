@@ -33,6 +33,9 @@ Matcher Prefix(std::string text) {
 Matcher User() {
   return {.kind = Kind::kUsername};
 }
+Matcher UserExcept(std::vector<std::string> names) {
+  return {.kind = Kind::kUsername, .texts = std::move(names)};
+}
 Matcher Any(uint32_t max) {
   return {.kind = Kind::kAny, .max_bytes = max};
 }
@@ -75,6 +78,7 @@ TEST(ArgumentMatcherTest, MatchesWhatItNames) {
       {Prefix("--size="), "--size=3", true},
       {Prefix("unit-"), "unit-7", true},
       {User(), "www-data", true},
+      {UserExcept({"root", "admin"}), "www-data", true},
       {Any(5), "", true},
       {Any(5), "12345", true},
       {Any(8), "\xc3\xa9", true},
@@ -151,6 +155,9 @@ TEST(ArgumentMatcherTest, RefusesAttacks) {
       {Pattern("[a-z]*", 3), "abcd", false},
       // names
       {User(), "root:x", false},
+      {UserExcept({"root", "admin"}), "root", false},
+      {UserExcept({"root", "admin"}), "admin", false},
+      {UserExcept({"root", "admin"}), "-x", false},
       {User(), "0", false},
       {User(), "", false},
       {User(), "a b", false},

@@ -122,6 +122,8 @@ void CheckForms(SchemaReader& reader, const YamlNode& root) {
 
 YamlNode WithoutForms(YamlNode root) {
   for (Entry& entry : root.entries) {
+    // A map to be taken off describes an entry, and need not be a whole one.
+    if (IsListForm(entry) && entry.key.text[0] == '-') std::erase_if(entry.value.items, IsMap);
     entry.key.text = BaseOf(entry);
     if (IsMap(entry.value)) entry.value = WithoutForms(std::move(entry.value));
   }

@@ -19,7 +19,7 @@ bool IsListForm(const YamlNode::Entry& entry);
 // Complains of a key that stands in two forms in one map of one text.
 void CheckForms(SchemaReader& reader, const YamlNode& root);
 
-// The tree as if every `+key` and `-key` were `key`: for checking a layer by itself. REQUIRES: CheckForms was silent.
+// The tree as if every `+key` and `-key` were `key`, without the maps that a `-key` takes off: for checking a layer by itself. REQUIRES: CheckForms was silent.
 YamlNode WithoutForms(YamlNode root);
 
 // `layers` from the lowest to the highest, each a map. A `+` or `-` on something that is no list goes to `reader` as a

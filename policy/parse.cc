@@ -165,7 +165,7 @@ void ReadSections(SchemaReader& reader, const YamlNode& root, TextOf text_of, Po
   section("audit", [&](const YamlNode& node) { ReadAudit(reader, node, policy); });
   section("limits", [&](const YamlNode& node) { ReadLimits(reader, node, policy); });
   section("sandbox-defaults", [&](const YamlNode& node) { ReadSandboxDefaults(reader, node, policy); });
-  section("plugins", [&](const YamlNode& node) { ReadPlugins(reader, node, policy); });
+  section("plugins", [&](const YamlNode& node) { ReadPlugins(reader, node, text_of, policy); });
   section("files", [&](const YamlNode& node) { ReadFiles(reader, node, text_of, policy); });
   section("exec", [&](const YamlNode& node) { ReadExec(reader, node, policy); });
   section("deny", [&](const YamlNode& node) { ReadDeny(reader, node, policy); });

@@ -15,6 +15,9 @@ constexpr uint32_t kDefaultTimeoutMs = 10 * 60 * 1000;
 // What a sandboxed program sees of the machine; /bin and the like are links to below /usr, or directories of their own.
 constexpr std::string_view kSandboxedDirectories[] = {"/usr/", "/bin/", "/sbin/", "/lib/", "/lib64/"};
 
+// Whose rule is read: one of exec.rules serves the host's commands, one of `plugins` that plugin's own.
+enum class RuleOf : uint8_t { kHost, kPlugin };
+
 // Programs whose arguments are programs again: whoever may choose those may run anything.
 const std::vector<std::string> kRunners = {
     "sh",   "bash",  "dash", "ash",  "zsh", "ksh",  "busybox", "env", "sudo",        "su",      "doas", "xargs", "find",
@@ -110,11 +113,17 @@ void ReadArguments(SchemaReader& reader, const YamlNode& node, ProgramRule& rule
   for (const YamlNode& item : node.items) rule.args.push_back(ReadAlternative(reader, item));
 }
 
-void ReadRun(SchemaReader& reader, const YamlNode& node, ProgramRule& rule) {
+bool IsHelperName(const std::string& text) {
+  return !text.empty() && text[0] != '-' &&
+         std::ranges::all_of(text, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
+}
+
+void ReadRun(SchemaReader& reader, const YamlNode& node, RuleOf rule_of, ProgramRule& rule) {
   const auto text = reader.Text(node, "run");
   if (!text) return;
   rule.run = *text;
-  if (rule.run != "*") rule.run = reader.Path(node, "run").value_or("");
+  if (rule.run == "*" || (rule_of == RuleOf::kPlugin && IsHelperName(rule.run))) return;
+  rule.run = reader.Path(node, "run").value_or("");
 }
 
 void ReadTimeout(SchemaReader& reader, const YamlNode& node, ProgramRule& rule) {
@@ -141,9 +150,9 @@ std::string DangerOf(const ProgramRule& rule) {
   return "";
 }
 
-void ReadRuleKeys(SchemaReader& reader, const YamlNode& node, ProgramRule& rule) {
+void ReadRuleKeys(SchemaReader& reader, const YamlNode& node, RuleOf rule_of, ProgramRule& rule) {
   const auto find = [&](const char* key) { return SchemaReader::Find(node, key); };
-  if (const YamlNode* run = reader.RequireOfWhole(node, "run", "a rule")) ReadRun(reader, *run, rule);
+  if (const YamlNode* run = reader.RequireOfWhole(node, "run", "a rule")) ReadRun(reader, *run, rule_of, rule);
   if (const YamlNode* args = find("args")) ReadArguments(reader, *args, rule);
   if (const YamlNode* as = find("as")) rule.as = ReadUser(reader, *as, "as");
   if (const YamlNode* confine = find("confine")) {
@@ -186,7 +195,7 @@ std::string ConfinementMistake(const ProgramRule& rule, bool names_user) {
       return names_user ? "" : "confine: readonly needs 'as'; root, who may read everything, is written out";
     case Confinement::kSandboxed:
       if (names_user) return "confine: sandboxed gives a user of its own; leave out 'as'";
-      if (rule.run != "*" && !IsSeenInSandbox(rule.run))
+      if (rule.run.starts_with('/') && !IsSeenInSandbox(rule.run))
         return "confine: sandboxed shows nothing but /usr; " + rule.run + " is not there";
       return "";
     case Confinement::kHook:
@@ -198,10 +207,11 @@ std::string ConfinementMistake(const ProgramRule& rule, bool names_user) {
   return "";
 }
 
-void ReadRule(SchemaReader& reader, const YamlNode& key, const YamlNode& node, Policy& policy) {
+void ReadRule(SchemaReader& reader, const YamlNode& key, const YamlNode& node, RuleOf rule_of,
+              std::vector<ProgramRule>& rules) {
   const size_t errors_before = reader.error_count();
   const MapSchema schema = {
-      {"run", "args", "as", "confine", "timeout", "output", "stdin", "env", "state-directory", "reason"},
+      {"enable", "run", "args", "as", "confine", "timeout", "output", "stdin", "env", "state-directory", "reason"},
       {"rate", "when", "pin"}};
   if (!reader.CheckMap(node, "rule '" + key.text + "'", schema)) return;
   ProgramRule rule;
@@ -209,19 +219,23 @@ void ReadRule(SchemaReader& reader, const YamlNode& key, const YamlNode& node, P
   rule.origin = OriginOfRule(reader, key, node);
   rule.as.name = "root";
   rule.timeout_ms = kDefaultTimeoutMs;
-  ReadRuleKeys(reader, node, rule);
+  rule.is_of_profile = key.file == 0;
+  ReadRuleKeys(reader, node, rule_of, rule);
+  const YamlNode* enable = SchemaReader::Find(node, "enable");
+  if (enable != nullptr && !reader.Bool(*enable, "enable").value_or(true)) return;
   const std::string danger = DangerOf(rule);
   if (!danger.empty() && rule.reason.empty()) reader.ErrorOfWhole(key, danger + " needs a 'reason'");
   // Said only of a rule that is right otherwise: one with neither key mostly lacks the whole thought.
   const std::string mistake = ConfinementMistake(rule, SchemaReader::Find(node, "as") != nullptr);
   if (reader.error_count() == errors_before && !mistake.empty()) reader.ErrorOfWhole(key, mistake);
-  policy.programs.push_back(std::move(rule));
+  rules.push_back(std::move(rule));
 }
 
 void ReadDeniedProgram(SchemaReader& reader, const YamlNode& node, Policy& policy) {
   if (!reader.CheckMap(node, "an entry of deny.exec", {{"run", "arg-any"}, {}})) return;
   ProgramRule rule;
-  if (const YamlNode* run = reader.Require(node, "run", "an entry of deny.exec")) ReadRun(reader, *run, rule);
+  if (const YamlNode* run = reader.Require(node, "run", "an entry of deny.exec"))
+    ReadRun(reader, *run, RuleOf::kHost, rule);
   ProgramDeny deny;
   deny.run = rule.run;
   deny.origin = OriginOf(reader, node);
@@ -283,9 +297,18 @@ void ReadExec(SchemaReader& reader, const YamlNode& node, Policy& policy) {
   if (rules == nullptr || !reader.CheckNamedMap(*rules, "exec.rules")) return;
   std::vector<ProgramRule> of_profile = std::exchange(policy.programs, {});
   for (const auto& [key, value] : rules->entries) {
-    if (value.kind != YamlNode::Kind::kNull) ReadRule(reader, key, value, policy);
+    if (value.kind != YamlNode::Kind::kNull) ReadRule(reader, key, value, RuleOf::kHost, policy.programs);
   }
   policy.programs.insert(policy.programs.end(), of_profile.begin(), of_profile.end());
+}
+
+void ReadProgramsOfPlugin(SchemaReader& reader, const YamlNode& node, std::vector<ProgramRule>& rules) {
+  if (!reader.CheckNamedMap(node, "programs")) return;
+  for (const auto& [key, value] : node.entries) {
+    // The plugin may ask by this name, and what has a slash is a path.
+    if (key.text.find('/') != std::string::npos) reader.Error(key, "'" + key.text + "' is no name: it has a '/'");
+    if (value.kind != YamlNode::Kind::kNull) ReadRule(reader, key, value, RuleOf::kPlugin, rules);
+  }
 }
 
 void ReadDeny(SchemaReader& reader, const YamlNode& node, Policy& policy) {

@@ -61,7 +61,8 @@ void ReadDirectoryKeys(SchemaReader& reader, const YamlNode& node, TextOf text_o
   if (const YamlNode* reason = find("reason")) directory.reason = reader.Text(*reason, "reason").value_or("");
 }
 
-void ReadDirectory(SchemaReader& reader, const YamlNode& node, TextOf text_of, Policy& policy) {
+void ReadDirectory(SchemaReader& reader, const YamlNode& node, TextOf text_of,
+                   std::vector<FileDirectory>& directories) {
   const MapSchema schema = {{"id", "path", "access", "as", "match", "max-file", "symlinks", "type", "reason"},
                             {"max-read"}};
   const size_t errors = reader.error_count();
@@ -69,28 +70,40 @@ void ReadDirectory(SchemaReader& reader, const YamlNode& node, TextOf text_of, P
   FileDirectory directory;
   directory.origin = OriginOf(reader, node);
   directory.as.name = "root";
+  directory.is_of_profile = node.file == 0;
   ReadDirectoryKeys(reader, node, text_of, directory);
   const bool is_whole_tree = directory.path == "/" && reader.error_count() == errors;
   if (is_whole_tree && directory.reason.empty()) reader.Error(node, "path: / needs a 'reason'");
-  policy.directories.push_back(std::move(directory));
+  directories.push_back(std::move(directory));
+}
+
+// `list` in front of what is there.
+void ReadDirectories(SchemaReader& reader, const YamlNode& list, const std::string& what, TextOf text_of,
+                     std::vector<FileDirectory>& directories) {
+  if (!reader.CheckList(list, what)) return;
+  std::vector<FileDirectory> below = std::exchange(directories, {});
+  std::set<std::string> ids;
+  for (const YamlNode& item : list.items) {
+    const size_t before = directories.size();
+    ReadDirectory(reader, item, text_of, directories);
+    if (directories.size() == before) continue;
+    const std::string& id = directories.back().id;
+    if (!id.empty() && !ids.insert(id).second) reader.Error(item, "directory '" + id + "' stands twice");
+  }
+  directories.insert(directories.end(), below.begin(), below.end());
 }
 
 }  // namespace
 
+void ReadDirectoriesOfPlugin(SchemaReader& reader, const YamlNode& node, TextOf text_of,
+                             std::vector<FileDirectory>& directories) {
+  ReadDirectories(reader, node, "directories", text_of, directories);
+}
+
 void ReadFiles(SchemaReader& reader, const YamlNode& node, TextOf text_of, Policy& policy) {
   if (!reader.CheckMap(node, "files", {{"directories"}, {"roots"}})) return;
   const YamlNode* list = SchemaReader::Find(node, "directories");
-  if (list == nullptr || !reader.CheckList(*list, "files.directories")) return;
-  std::vector<FileDirectory> of_profile = std::exchange(policy.directories, {});
-  std::set<std::string> ids;
-  for (const YamlNode& item : list->items) {
-    const size_t before = policy.directories.size();
-    ReadDirectory(reader, item, text_of, policy);
-    if (policy.directories.size() == before) continue;
-    const std::string& id = policy.directories.back().id;
-    if (!id.empty() && !ids.insert(id).second) reader.Error(item, "directory '" + id + "' stands twice");
-  }
-  policy.directories.insert(policy.directories.end(), of_profile.begin(), of_profile.end());
+  if (list != nullptr) ReadDirectories(reader, *list, "files.directories", text_of, policy.directories);
 }
 
 }  // namespace reeve::policy

@@ -95,8 +95,22 @@ OptionalMatcher ReadPrefix(SchemaReader& reader, const YamlNode&, const YamlNode
 }
 
 OptionalMatcher ReadUsername(SchemaReader& reader, const YamlNode&, const YamlNode& value) {
-  if (!reader.Word(value, "username", {"any"})) return std::nullopt;
-  return MatcherOf(Matcher::Kind::kUsername);
+  Matcher matcher = MatcherOf(Matcher::Kind::kUsername);
+  if (value.kind != YamlNode::Kind::kMap) {
+    if (!reader.Word(value, "username", {"any"})) return std::nullopt;
+    return matcher;
+  }
+  if (!reader.CheckMap(value, "username", {{"except"}, {}})) return std::nullopt;
+  const YamlNode* except = reader.Require(value, "except", "username");
+  if (except == nullptr) return std::nullopt;
+  const size_t errors = reader.error_count();
+  matcher.texts = reader.Texts(*except, "except");
+  if (matcher.texts.empty() && reader.error_count() == errors)
+    reader.Error(*except, "except must list at least one name");
+  for (const std::string& name : matcher.texts) {
+    if (!IsUserName(name)) reader.Error(*except, "'" + name + "' under except cannot be a user's name");
+  }
+  return reader.error_count() == errors ? OptionalMatcher(std::move(matcher)) : std::nullopt;
 }
 
 OptionalMatcher ReadAny(SchemaReader& reader, const YamlNode&, const YamlNode& value) {

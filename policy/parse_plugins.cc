@@ -122,8 +122,8 @@ void ReadGrants(SchemaReader& reader, const YamlNode& node, PluginRules& rules) 
   if (const YamlNode* list = find("namespaces")) ReadNamespaces(reader, *list, rules);
 }
 
-void ReadPlugin(SchemaReader& reader, const YamlNode& key, const YamlNode& node, PluginRules& rules) {
-  const MapSchema schema = {{"enable", "sandbox", "settings", "idle-exit", "reason"}, {}};
+void ReadPlugin(SchemaReader& reader, const YamlNode& key, const YamlNode& node, TextOf text_of, PluginRules& rules) {
+  const MapSchema schema = {{"enable", "sandbox", "programs", "directories", "settings", "idle-exit", "reason"}, {}};
   if (!reader.CheckMap(node, "plugin '" + key.text + "'", schema)) return;
   const auto find = [&](const char* name) { return SchemaReader::Find(node, name); };
   if (const YamlNode* enable = find("enable")) {
@@ -135,6 +135,8 @@ void ReadPlugin(SchemaReader& reader, const YamlNode& key, const YamlNode& node,
     const YamlNode* capabilities = SchemaReader::Find(*sandbox, "capabilities");
     if (capabilities != nullptr && find("reason") == nullptr) reader.ErrorOfWhole(key, "capabilities need a 'reason'");
   }
+  if (const YamlNode* programs = find("programs")) ReadProgramsOfPlugin(reader, *programs, rules.programs);
+  if (const YamlNode* list = find("directories")) ReadDirectoriesOfPlugin(reader, *list, text_of, rules.directories);
   if (const YamlNode* settings = find("settings"); settings != nullptr && reader.CheckNamedMap(*settings, "settings")) {
     rules.settings_json.clear();
     AppendJson(*settings, rules.settings_json);
@@ -147,7 +149,7 @@ void ReadPlugin(SchemaReader& reader, const YamlNode& key, const YamlNode& node,
 
 }  // namespace
 
-void ReadPlugins(SchemaReader& reader, const YamlNode& node, Policy& policy) {
+void ReadPlugins(SchemaReader& reader, const YamlNode& node, TextOf text_of, Policy& policy) {
   if (!reader.CheckNamedMap(node, "plugins")) return;
   for (const auto& [key, value] : node.entries) {
     if (value.kind == YamlNode::Kind::kNull) continue;
@@ -158,7 +160,7 @@ void ReadPlugins(SchemaReader& reader, const YamlNode& node, Policy& policy) {
     }
     found->origin = OriginOf(reader, key);
     found->is_of_profile = key.file == 0;
-    ReadPlugin(reader, key, value, *found);
+    ReadPlugin(reader, key, value, text_of, *found);
   }
 }
 

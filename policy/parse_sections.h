@@ -15,7 +15,11 @@ Origin OriginOf(const SchemaReader& reader, const YamlNode& node);
 
 void ReadExec(SchemaReader& reader, const YamlNode& node, Policy& policy);
 void ReadFiles(SchemaReader& reader, const YamlNode& node, TextOf text_of, Policy& policy);
-void ReadPlugins(SchemaReader& reader, const YamlNode& node, Policy& policy);
+void ReadPlugins(SchemaReader& reader, const YamlNode& node, TextOf text_of, Policy& policy);
+// `programs:` and `directories:` of a plugin.
+void ReadProgramsOfPlugin(SchemaReader& reader, const YamlNode& node, std::vector<ProgramRule>& rules);
+void ReadDirectoriesOfPlugin(SchemaReader& reader, const YamlNode& node, TextOf text_of,
+                             std::vector<FileDirectory>& directories);
 // `restart:` of sandbox-defaults.
 void ReadRestart(SchemaReader& reader, const YamlNode& node, Policy& policy);
 void ReadDeny(SchemaReader& reader, const YamlNode& node, Policy& policy);

@@ -41,7 +41,7 @@ struct Matcher {
     kPath,      // lexically normal, absolute; under `text`, or equal to it when `is_equals`
     kRegex,     // RE2, whole argument, at most `max_bytes`
     kPrefix,    // begins with `text`
-    kUsername,  // POSIX portable user name characters
+    kUsername,  // POSIX portable user name characters, and none of `texts`
     kAny,       // anything of at most `max_bytes`
     kRepeat,    // `of` between minimum and maximum times; last in its list
   };
@@ -75,9 +75,10 @@ struct ProgramIdentity {
 inline constexpr uint64_t kMaxOutputBytes = 16 << 20;
 
 struct ProgramRule {
-  std::string name;  // the key under exec.rules
+  std::string name;  // the key under exec.rules, or under `programs` of a plugin
   Origin origin;
-  std::string run;  // as written; "*" is any program (profile open)
+  std::string
+      run;  // as written; "*" is any program (profile open); a plugin's, without slash: one of Reeve's own helpers
   ProgramIdentity program;
   std::vector<std::vector<Matcher>>
       args;                      // alternatives; the first that matches the whole argv[1..] wins. None: no arguments
@@ -93,6 +94,8 @@ struct ProgramRule {
   std::map<std::string, std::string> env_set;
   std::string state_directory;  // kService: the one directory it may write; empty: none
   std::string reason;
+  bool is_of_profile = false;  // written by a profile and changed by no file
+  bool is_standing = false;    // a plugin's: its manifest says that it may be run without a live request
 };
 
 enum class FileAccess : uint8_t { kRead = 1, kWrite = 2, kCreate = 4 };
@@ -109,6 +112,7 @@ struct FileDirectory {
   bool follows_symlinks_within = false;
   bool allows_any_type = false;  // open: any file but a directory
   std::string reason;
+  bool is_of_profile = false;  // written by a profile and changed by no file
 };
 
 struct FilePathDeny {
@@ -146,6 +150,9 @@ struct PluginRules {
   std::vector<std::string> namespaces;  // "host-net", "host-uts", "host-mounts"
   std::optional<uint32_t> idle_exit_ms;
   std::string settings_json;  // `settings:` as JSON text, handed to the plugin's configure()
+  // What its own commands may have run and opened; of no use to the host. In a compiled configuration only what its manifest asks for.
+  std::vector<ProgramRule> programs;
+  std::vector<FileDirectory> directories;
 };
 
 struct AuditRules {
@@ -184,5 +191,19 @@ struct Policy {
   uint32_t landlock_minimum = 0;
   RestartRules restart;
 };
+
+// Every rule that runs a program, and every one that opens files: the host's, then those of plugins.
+template <typename AnyPolicy, typename Visit>
+void EachProgramRule(AnyPolicy& policy, Visit visit) {
+  for (auto& rule : policy.programs) visit(rule);
+  for (auto& plugin : policy.plugins)
+    for (auto& rule : plugin.programs) visit(rule);
+}
+template <typename AnyPolicy, typename Visit>
+void EachDirectory(AnyPolicy& policy, Visit visit) {
+  for (auto& directory : policy.directories) visit(directory);
+  for (auto& plugin : policy.plugins)
+    for (auto& directory : plugin.directories) visit(directory);
+}
 
 }  // namespace reeve::policy

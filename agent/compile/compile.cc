@@ -1,6 +1,7 @@
 #include "agent/compile/compile.h"
 
 #include <algorithm>
+#include <set>
 
 #include "agent/compile/lookups.h"
 #include "agent/compile/policy_layers.h"
@@ -120,11 +121,20 @@ Status CompileAllFilters(config::Config& config) {
     if (!plugin.library_path.empty()) REEVE_TRY(sandbox::CompileFilters(plugin.sandbox));
   }
   config.program_filters.assign(policy::kConfinementCount, {});
-  for (const policy::ProgramRule& rule : config.policy.programs) {
-    std::vector<uint8_t>& filter = config.program_filters[static_cast<size_t>(rule.confine)];
-    if (filter.empty()) filter = REEVE_TRY(sandbox::CompileProgramFilter(rule.confine));
+  std::set<policy::Confinement> used;
+  policy::EachProgramRule(config.policy, [&](const policy::ProgramRule& rule) { used.insert(rule.confine); });
+  for (const policy::Confinement confinement : used) {
+    config.program_filters[static_cast<size_t>(confinement)] = REEVE_TRY(sandbox::CompileProgramFilter(confinement));
   }
   return {};
+}
+
+// A program without a slash is one of Reeve's own.
+void FindHelpers(const Options& options, policy::Policy& policy) {
+  policy::EachProgramRule(policy, [&](policy::ProgramRule& rule) {
+    if (rule.run != "*" && rule.run.find('/') == std::string::npos)
+      rule.run = options.helper_directory + "/" + rule.run;
+  });
 }
 
 }  // namespace
@@ -134,6 +144,7 @@ std::expected<config::Config, Problems> Gather(const Options& options) {
   Problems warnings = options.warnings;
   auto policy = ReadPolicy(options, warnings);
   if (!policy) problems = policy.error();
+  if (policy) FindHelpers(options, *policy);
   auto settings = ReadSettings(options);
   if (!settings && options.is_fallback) {
     warnings.insert(warnings.end(), settings.error().begin(), settings.error().end());

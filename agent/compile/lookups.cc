@@ -20,8 +20,8 @@ policy::RunAs Root() {
 
 template <typename Visit>
 void EachRunAs(policy::Policy& policy, Visit visit) {
-  for (policy::ProgramRule& rule : policy.programs) visit(rule.as, rule.origin);
-  for (policy::FileDirectory& directory : policy.directories) visit(directory.as, directory.origin);
+  policy::EachProgramRule(policy, [&](policy::ProgramRule& rule) { visit(rule.as, rule.origin); });
+  policy::EachDirectory(policy, [&](policy::FileDirectory& directory) { visit(directory.as, directory.origin); });
 }
 
 std::set<uint32_t> Uids(const config::Config& config) {
@@ -129,16 +129,17 @@ std::vector<std::string> Apply(const Lookups& lookups, config::Config& config) {
 }
 
 void ResolvePrograms(policy::Policy& policy, std::vector<std::string>& warnings) {
-  for (policy::ProgramRule& rule : policy.programs) {
-    if (rule.run == "*") continue;
+  policy::EachProgramRule(policy, [&](policy::ProgramRule& rule) {
+    if (rule.run == "*") return;
     const std::unique_ptr<char, void (*)(void*)> resolved(::realpath(rule.run.c_str(), nullptr), ::free);
     struct stat status;
-    if (resolved == nullptr || ::stat(resolved.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
+    if (resolved != nullptr && ::stat(resolved.get(), &status) == 0 && S_ISREG(status.st_mode)) {
+      rule.program = {resolved.get(), status.st_dev, status.st_ino};
+    } else if (!rule.is_of_profile) {
+      // What the profiles name, not every machine has.
       warnings.push_back(rule.origin.ToString() + ": rule '" + rule.name + "': no program " + rule.run + " here");
-      continue;
     }
-    rule.program = {resolved.get(), status.st_dev, status.st_ino};
-  }
+  });
 }
 
 }  // namespace reeve::compile

@@ -174,6 +174,8 @@ void MakeAbsolute(std::string& path) {
 
 Status Complete(Options& options) {
   if (options.profiles_directory.empty()) options.profiles_directory = REEVE_DATA_DIRECTORY "/profiles";
+  std::error_code error;
+  options.helper_directory = std::filesystem::read_symlink("/proc/self/exe", error).parent_path().string();
   if (options.plugin_directories.empty()) options.plugin_directories.emplace_back(REEVE_PLUGIN_DIRECTORY);
   MakeAbsolute(options.profiles_directory);
   MakeAbsolute(options.etc_directory);

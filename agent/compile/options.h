@@ -24,6 +24,8 @@ struct Options {
   std::string etc_directory = "/etc/reeve";
   std::vector<std::string> plugin_directories;
   std::string profiles_directory;
+  // Where Reeve's own helpers are, which a plugin's rule names without a slash; reeve-compile stands among them.
+  std::string helper_directory;
   config::CommandLine command_line;
   int out_fd = -1;        // --out-fd: the block goes there
   std::string blob_path;  // --blob-to: or there

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "agent/config/effective_sandbox.h"
+#include "agent/config/plugin_grants.h"
 #include "policy/decide.h"
 #include "policy/diagnostic.h"
 
@@ -234,11 +235,11 @@ void SetLog(const Assembly& parts, Config& config) {
 
 // Programs take their numbers from the end of the range, plugins from its beginning.
 void ReserveProgramUids(const policy::Policy& policy, Config& config, Problems& problems) {
-  const auto is_sandboxed = [](const policy::ProgramRule& rule) {
-    return rule.confine == policy::Confinement::kSandboxed;
-  };
-  const auto rule = std::ranges::find_if(policy.programs, is_sandboxed);
-  if (rule == policy.programs.end()) return;
+  const policy::ProgramRule* rule = nullptr;
+  policy::EachProgramRule(policy, [&](const policy::ProgramRule& one) {
+    if (rule == nullptr && one.confine == policy::Confinement::kSandboxed) rule = &one;
+  });
+  if (rule == nullptr) return;
   const auto taken = kFirstPluginSlot + static_cast<uint32_t>(config.plugins.size()) - 1;  // plugins[0] has no worker
   if (taken >= config.uid_count) {
     problems.push_back(rule->origin.ToString() + ": uid-range has no number left for sandboxed programs");
@@ -266,6 +267,8 @@ std::expected<Config, Problems> Assemble(Assembly parts) {
   config.fsfreeze_hook = parts.command_line.fsfreeze_hook;
   SetLog(parts, config);
   SetChannels(parts, config, problems);
+  AddFsfreezeHook(parts.command_line.fsfreeze_hook, parts.policy);
+  KeepRequested(parts.manifests, parts.policy, problems, config.warnings);
   SetPlugins(parts, config, problems);
   ReserveProgramUids(parts.policy, config, problems);
   CheckNames(parts, config, problems, config.warnings);

@@ -45,14 +45,18 @@ void Fields(auto& archive, Is<policy::ProgramIdentity> auto& v) {
 
 void Fields(auto& archive, Is<policy::ProgramRule> auto& v) {
   auto& [name, origin, run, program, args, allows_any_args, as, confine, timeout_ms, output_bytes, allows_stdin,
-         stdin_max_bytes, inherits_environment, env_keep, env_set, state_directory, reason] = v;
+         stdin_max_bytes, inherits_environment, env_keep, env_set, state_directory, reason, is_of_profile,
+         is_standing] = v;
   archive(name, origin, run, program, args, allows_any_args, as, confine, timeout_ms, output_bytes, allows_stdin,
-          stdin_max_bytes, inherits_environment, env_keep, env_set, state_directory, reason);
+          stdin_max_bytes, inherits_environment, env_keep, env_set, state_directory, reason, is_of_profile,
+          is_standing);
 }
 
 void Fields(auto& archive, Is<policy::FileDirectory> auto& v) {
-  auto& [id, origin, path, access, as, match, max_file_bytes, follows_symlinks_within, allows_any_type, reason] = v;
-  archive(id, origin, path, access, as, match, max_file_bytes, follows_symlinks_within, allows_any_type, reason);
+  auto& [id, origin, path, access, as, match, max_file_bytes, follows_symlinks_within, allows_any_type, reason,
+         is_of_profile] = v;
+  archive(id, origin, path, access, as, match, max_file_bytes, follows_symlinks_within, allows_any_type, reason,
+          is_of_profile);
 }
 
 void Fields(auto& archive, Is<policy::FilePathDeny> auto& v) {
@@ -72,9 +76,9 @@ void Fields(auto& archive, Is<policy::ChannelRules> auto& v) {
 
 void Fields(auto& archive, Is<policy::PluginRules> auto& v) {
   auto& [name, origin, is_of_profile, is_enabled, promises, paths, memory_bytes, open_files, tasks, file_bytes,
-         capabilities, inherit, namespaces, idle_exit_ms, settings_json] = v;
+         capabilities, inherit, namespaces, idle_exit_ms, settings_json, programs, directories] = v;
   archive(name, origin, is_of_profile, is_enabled, promises, paths, memory_bytes, open_files, tasks, file_bytes,
-          capabilities, inherit, namespaces, idle_exit_ms, settings_json);
+          capabilities, inherit, namespaces, idle_exit_ms, settings_json, programs, directories);
 }
 
 void Fields(auto& archive, Is<policy::AuditRules> auto& v) {
@@ -129,8 +133,8 @@ void Fields(auto& archive, Is<TypeSpec> auto& v) {
 }
 
 void Fields(auto& archive, Is<CommandSpec> auto& v) {
-  auto& [name, check, flags, deadline_ms, arguments] = v;
-  archive(name, check, flags, deadline_ms, arguments);
+  auto& [name, check, flags, deadline_ms, arguments, asks] = v;
+  archive(name, check, flags, deadline_ms, arguments, asks);
 }
 
 void Fields(auto& archive, Is<Channel> auto& v) {

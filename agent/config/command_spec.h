@@ -59,12 +59,16 @@ enum class ArgumentCheck : uint8_t {
   kFile,     // members path, mode (as fopen(3)): may this file be opened so (guest-file-open)
 };
 
+// The most that one request may ask for: a file for each processor or block of memory.
+inline constexpr uint32_t kMaxAsks = 4096;
+
 struct CommandSpec {
   std::string name;
   ArgumentCheck check = ArgumentCheck::kNone;
   uint32_t flags = 0;
   uint32_t deadline_ms = 0;  // 0: none
   uint32_t arguments = 0;    // index of a kObject type: what the command takes
+  uint32_t asks = 1;         // kAsksWarden: how often one request of it may ask
   bool Has(CommandFlag flag) const { return (flags & flag) != 0; }
 };
 

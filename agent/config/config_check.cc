@@ -34,6 +34,7 @@ Status CheckCommand(const Plugin& plugin, const CommandSpec& command) {
     return Bad("arguments of " + command.name + " are no object");
   }
   if ((command.flags & ~kAllFlags) != 0) return Bad("unknown flags of " + command.name);
+  if (command.asks == 0 || command.asks > kMaxAsks) return Bad("too many asks of " + command.name);
   return {};
 }
 
@@ -66,12 +67,18 @@ Status CheckMatcher(const policy::Matcher& matcher) {
   return {};
 }
 
-Status CheckPolicy(const policy::Policy& policy) {
-  for (const policy::ProgramRule& rule : policy.programs) {
+Status CheckRules(const std::vector<policy::ProgramRule>& rules) {
+  for (const policy::ProgramRule& rule : rules) {
     for (const auto& alternative : rule.args) {
       for (const policy::Matcher& matcher : alternative) REEVE_TRY(CheckMatcher(matcher));
     }
   }
+  return {};
+}
+
+Status CheckPolicy(const policy::Policy& policy) {
+  REEVE_TRY(CheckRules(policy.programs));
+  for (const policy::PluginRules& plugin : policy.plugins) REEVE_TRY(CheckRules(plugin.programs));
   for (const policy::ProgramDeny& deny : policy.program_denies) {
     if (deny.arg_any) REEVE_TRY(CheckMatcher(*deny.arg_any));
   }

@@ -127,6 +127,10 @@ CommandSpec ReadCommand(SchemaReader& reader, const YamlNode& key, const YamlNod
   if (const YamlNode* flags = SchemaReader::Find(node, "flags")) ReadFlags(reader, *flags, manifest, command);
   if (command.Has(kProgramEndsWithRequest) && !command.Has(kAsksWarden))
     reader.Error(key, "program-ends-with-request needs the flag asks-warden");
+  if (const YamlNode* asks = SchemaReader::Find(node, "asks")) {
+    command.asks = static_cast<uint32_t>(reader.Integer(*asks, "asks", 1, kMaxAsks).value_or(1));
+    if (!command.Has(kAsksWarden)) reader.Error(*asks, "asks needs the flag asks-warden");
+  }
   if (const YamlNode* check = SchemaReader::Find(node, "check")) {
     const auto word = reader.Word(*check, "check", {"program", "file"});
     if (word) command.check = *word == 0 ? ArgumentCheck::kProgram : ArgumentCheck::kFile;

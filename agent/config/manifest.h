@@ -23,7 +23,15 @@ struct SandboxRequest {
   bool wants_host_net = false;
   bool wants_host_uts = false;
   bool wants_host_mounts = false;
+  // What its own commands have run and opened, by the names of policy's rules for it; kWhateverIsListed is all of those.
+  struct ProgramWish {
+    std::string name;
+    bool is_standing = false;  // also without a live request
+  };
+  std::vector<ProgramWish> programs;
+  std::vector<std::string> directories;
 };
+inline constexpr char kWhateverIsListed[] = "*";
 
 struct Manifest {
   std::string name;  // of the file: "exec"

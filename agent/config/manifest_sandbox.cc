@@ -136,6 +136,32 @@ void ReadNamespace(SchemaReader& reader, const YamlNode& item, SandboxRequest& r
   *wishes[*index] = true;
 }
 
+// The name of one of policy's rules for the plugin, or "*".
+std::optional<std::string> ReadRuleName(SchemaReader& reader, const YamlNode& item, const char* key,
+                                        const std::string& what) {
+  const YamlNode* name = reader.Require(item, key, what);
+  if (name == nullptr) return std::nullopt;
+  return name->text == kWhateverIsListed ? reader.Text(*name, key) : ReadRunName(reader, *name, key);
+}
+
+void ReadProgram(SchemaReader& reader, const YamlNode& item, SandboxRequest& request) {
+  const auto name = ReadRuleName(reader, item, "program", "an entry of programs");
+  const YamlNode* standing = SchemaReader::Find(item, "standing");
+  const bool is_standing = standing != nullptr && reader.Bool(*standing, "standing").value_or(false);
+  if (!name) return;
+  if (std::ranges::find(request.programs, *name, &SandboxRequest::ProgramWish::name) != request.programs.end())
+    reader.Error(item, "program '" + *name + "' stands twice");
+  request.programs.push_back({*name, is_standing});
+}
+
+void ReadDirectory(SchemaReader& reader, const YamlNode& item, SandboxRequest& request) {
+  const auto id = ReadRuleName(reader, item, "directory", "an entry of directories");
+  if (!id) return;
+  if (std::ranges::find(request.directories, *id) != request.directories.end())
+    reader.Error(item, "directory '" + *id + "' stands twice");
+  request.directories.push_back(*id);
+}
+
 // The `limit` of a widening, or nullptr.
 const YamlNode* FindLimit(SchemaReader& reader, const YamlNode& sandbox, const std::string& key) {
   const YamlNode* node = SchemaReader::Find(sandbox, key);
@@ -172,6 +198,10 @@ SandboxRequest ReadSandboxRequest(SchemaReader& reader, const YamlNode& node, co
                [&](const YamlNode& i) { ReadCapability(reader, i, request); });
   EachWidening(reader, node, "inherit", InheritKeys(), [&](const YamlNode& i) { ReadInherited(reader, i, request); });
   EachWidening(reader, node, "namespaces", {"host"}, [&](const YamlNode& i) { ReadNamespace(reader, i, request); });
+  EachWidening(reader, node, "programs", {"program", "standing"},
+               [&](const YamlNode& i) { ReadProgram(reader, i, request); });
+  EachWidening(reader, node, "directories", {"directory"},
+               [&](const YamlNode& i) { ReadDirectory(reader, i, request); });
   ReadLimits(reader, node, request.limits);
   return request;
 }

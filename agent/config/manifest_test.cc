@@ -113,6 +113,9 @@ TEST(ManifestTest, EachMistakeIsToldWithItsPlace) {
        "5:52: never-deniable is for Reeve's own commands only"},
       {head + "commands: {__com.example_a: {deadline: 5s, flags: [idempotent, idempotent]}}\n",
        "5:64: flag 'idempotent' stands twice"},
+      {head + "commands: {__com.example_a: {deadline: 5s, asks: 3}}\n", "5:50: asks needs the flag asks-warden"},
+      {head + "commands: {__com.example_a: {deadline: 5s, asks: 0, flags: [asks-warden]}}\n", "5:50: asks must be "},
+      {head + "commands: {__com.example_a: {deadline: 5s, asks: 4097, flags: [asks-warden]}}\n", "5:50: asks must be "},
       {head + "commands: {__com.example_a: {deadline: 5s, check: file}}\n", "5:51: check needs the flag asks-warden"},
       {head + "commands: {__com.example_a: {deadline: 5s, check: file, flags: [asks-warden]}}\n",
        "5:11: command '__com.example_a' has a check but no argument path: str"},
@@ -159,6 +162,19 @@ TEST(ManifestTest, EachMistakeIsToldWithItsPlace) {
        "6:31: host must be one of net, uts, mounts, not 'pid'"},
       {head + good + "sandbox: {paths: [{read: x, why: x}]}\n",
        "6:26: read must be an absolute path without '..', not 'x'"},
+      {head + good + "sandbox: {programs: [{program: date}]}\n", "6:22: an entry of programs needs a 'why'"},
+      {head + good + "sandbox: {programs: [{program: /bin/date, why: x}]}\n",
+       "6:32: program must be a name of small letters, digits, '-' and '.'"},
+      {head + good + "sandbox: {programs: [{program: date, standing: yes, why: x}]}\n",
+       "6:48: standing must be true or false"},
+      {head + good + "sandbox: {programs: [{program: date, why: x}, {program: date, why: x}]}\n",
+       "6:47: program 'date' stands twice"},
+      {head + good + "sandbox: {programs: [{standing: true, why: x}]}\n", "6:22: an entry of programs needs 'program'"},
+      {head + good + "sandbox: {directories: [{directory: ../x, why: x}]}\n",
+       "6:37: directory must be a name of small letters, digits, '-' and '.'"},
+      {head + good + "sandbox: {directories: [{directory: x}]}\n", "6:25: an entry of directories needs a 'why'"},
+      {head + good + "sandbox: {directories: [{directory: x, why: x}, {directory: x, why: x}]}\n",
+       "6:49: directory 'x' stands twice"},
       {head + good + "sandbox: {syscalls: [ptrace]}\n",
        "6:11: key 'syscalls' of sandbox is not supported by this version"},
   };
@@ -167,6 +183,22 @@ TEST(ManifestTest, EachMistakeIsToldWithItsPlace) {
     ASSERT_FALSE(manifest.has_value()) << mistake.text;
     EXPECT_THAT(Lines(manifest.error()), testing::StartsWith("c.plugin.yaml:" + mistake.expected)) << mistake.text;
   }
+}
+
+TEST(ManifestTest, ReadsProgramsDirectoriesAndHowOftenACommandAsks) {
+  const Manifest manifest =
+      MustParse("c",
+                "manifest: 1\nid: a.b\nversion: 1\nabi: 1.0\n"
+                "commands: {__a.b_x: {deadline: 1s, flags: [asks-warden], asks: 4096}, __a.b_y: {deadline: 1s}}\n"
+                "sandbox: {programs: [{program: date, standing: true, why: w}, {program: '*', why: w}],\n"
+                "          directories: [{directory: cpus, why: w}]}\n");
+  EXPECT_EQ(manifest.commands[0].asks, 4096u);
+  EXPECT_EQ(manifest.commands[1].asks, 1u);
+  ASSERT_EQ(manifest.sandbox.programs.size(), 2u);
+  EXPECT_TRUE(manifest.sandbox.programs[0].is_standing);
+  EXPECT_EQ(manifest.sandbox.programs[1].name, kWhateverIsListed);
+  EXPECT_FALSE(manifest.sandbox.programs[1].is_standing);
+  EXPECT_THAT(manifest.sandbox.directories, testing::ElementsAre("cpus"));
 }
 
 TEST(ManifestTest, TheFileNamesThePlugin) {

@@ -43,12 +43,12 @@ void TakePrivileges(const policy::RunAs& self, Config& config) {
     plugin.disabled_reason = "plugin needs capabilities, which take root to give";
     config.warnings.push_back("unprivileged: " + plugin.name + ": " + plugin.disabled_reason);
   }
-  for (policy::ProgramRule& rule : config.policy.programs) {
+  policy::EachProgramRule(config.policy, [&](policy::ProgramRule& rule) {
     CheckConfinement(rule, config);
     if (!policy::TakesRoot(rule.confine)) TakeFrom(rule.as, self, rule.origin, config);
-  }
-  for (policy::FileDirectory& directory : config.policy.directories)
-    TakeFrom(directory.as, self, directory.origin, config);
+  });
+  policy::EachDirectory(
+      config.policy, [&](policy::FileDirectory& directory) { TakeFrom(directory.as, self, directory.origin, config); });
 }
 
 }  // namespace reeve::config

@@ -16,13 +16,14 @@ const std::vector<std::string>& TypeKeys() {
 }
 
 const std::vector<std::string>& CommandKeys() {
-  static const std::vector<std::string> keys = {"arguments", "deadline", "check", "flags"};
+  static const std::vector<std::string> keys = {"arguments", "deadline", "check", "asks", "flags"};
   return keys;
 }
 
 const std::vector<std::string>& SandboxKeys() {
-  static const std::vector<std::string> keys = {"promises", "paths",        "memory",  "file-size", "open-files",
-                                                "tasks",    "capabilities", "inherit", "namespaces"};
+  static const std::vector<std::string> keys = {"promises",   "paths",    "memory",       "file-size",
+                                                "open-files", "tasks",    "capabilities", "inherit",
+                                                "namespaces", "programs", "directories"};
   return keys;
 }
 

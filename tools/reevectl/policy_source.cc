@@ -40,6 +40,7 @@ Result<compile::Options> CompileOptions(const PolicySource& source) {
       Absolute(source.vendor_directory.empty() ? layout.policies : source.vendor_directory);
   options.command_line.run_directory = Absolute(source.run_directory);
   options.profiles_directory = layout.profiles;
+  options.helper_directory = layout.binaries;
   options.plugin_directories = {Absolute(source.plugin_directory.empty() ? layout.plugins : source.plugin_directory)};
   return options;
 }
