@@ -8,7 +8,7 @@
 #                                                                     [MANIFEST FILE]: with the headers made from it
 #   reeve_plugin(NAME MANIFEST FILE SOURCES ... [DEPENDS ...] [LIBRARIES ...] [EXAMPLE])   an example is installed only by
 #                                                                                     cmake --install --component examples
-#                                                                     [TEST_ONLY]: never installed, see below
+#                                                                     [TEST_ONLY] [WRONG]: see below
 #   reeve_fuzzer(NAME SOURCES ... [DEPENDS ...] [LIBRARIES ...])      built only under the fuzz preset
 #   reeve_page(NAME.SECTION [FROM FILE.md WHAT ...])                  a manual page, from NAME.SECTION.md if not said otherwise;
 #                                                                     WHAT: its section NAME, which such a file has not
@@ -119,10 +119,10 @@ function(reeve_test name)
 endfunction()
 
 # One shared object with one exported function, and its manifest beside it, made as everybody's is
-# (plugin-api/cmake/ReevePlugin.cmake). One that is TEST_ONLY stands in tests/plugins, is never installed, and does what
-# no plugin may, which the check of its object sees.
+# (plugin-api/cmake/ReevePlugin.cmake). One that is TEST_ONLY stands in tests/plugins and is never installed; one that
+# is WRONG does what no plugin may, which the check of its object sees.
 function(reeve_plugin name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "EXAMPLE;TEST_ONLY" "MANIFEST" "SOURCES;DEPENDS;LIBRARIES")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "EXAMPLE;TEST_ONLY;WRONG" "MANIFEST" "SOURCES;DEPENDS;LIBRARIES")
   reeve_add_plugin(${name} TARGET ${name}-plugin MANIFEST ${arg_MANIFEST} SOURCES ${arg_SOURCES}
     LIBRARIES ${arg_DEPENDS} ${arg_LIBRARIES} reeve_flags)
   set_tests_properties(${name}-manifest ${name}-object PROPERTIES LABELS unit TIMEOUT 60)
@@ -130,6 +130,8 @@ function(reeve_plugin name)
   set(directory ${CMAKE_BINARY_DIR}/plugins)
   if(arg_TEST_ONLY)
     set(directory ${CMAKE_BINARY_DIR}/tests/plugins)
+  endif()
+  if(arg_WRONG)
     set_tests_properties(${name}-object PROPERTIES WILL_FAIL TRUE)
   endif()
   set_target_properties(${name}-plugin PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${directory})

@@ -15,7 +15,7 @@ std::string Named(uint64_t request_id) {
 
 }  // namespace
 
-Status AnnouncedRequests::Announce(uint64_t request_id, const wire::Announce& what, uint32_t deadline_ms,
+Status AnnouncedRequests::Announce(uint64_t request_id, const wire::Announce& what, uint32_t asks, uint32_t deadline_ms,
                                    RunningTime now) {
   const size_t live = CountLive(what.worker, now);
   if (requests_.contains({what.worker, request_id}))
@@ -23,7 +23,7 @@ Status AnnouncedRequests::Announce(uint64_t request_id, const wire::Announce& wh
   if (live >= wire::kMaxInFlight)
     return Fail(Code::kTooLarge, Named(request_id) + " is announced beside " + std::to_string(live) +
                                      " others of worker " + std::to_string(what.worker));
-  AnnouncedRequest request{.what = what, .expires_at = std::nullopt};
+  AnnouncedRequest request{.what = what, .expires_at = std::nullopt, .asks_left = asks};
   if (deadline_ms != 0) request.expires_at = now + std::chrono::milliseconds(deadline_ms);
   requests_.emplace(Key{what.worker, request_id}, request);
   return {};
@@ -34,10 +34,15 @@ void AnnouncedRequests::Retract(uint32_t worker, uint64_t request_id) {
 }
 
 Result<AnnouncedRequest> AnnouncedRequests::Take(uint32_t worker, uint64_t request_id, RunningTime now) {
-  const auto found = requests_.extract({worker, request_id});
-  if (found.empty()) return Fail(Code::kNotFound, Named(request_id) + " was not announced, has asked, or is answered");
-  if (HasExpired(found.mapped(), now)) return Fail(Code::kTimedOut, Named(request_id) + " is past its deadline");
-  return found.mapped();
+  const auto found = requests_.find({worker, request_id});
+  if (found == requests_.end())
+    return Fail(Code::kNotFound,
+                Named(request_id) + " was not announced, has asked as often as it may, or is answered");
+  const bool has_expired = HasExpired(found->second, now);
+  AnnouncedRequest request = found->second;
+  if (has_expired || --found->second.asks_left == 0) requests_.erase(found);
+  if (has_expired) return Fail(Code::kTimedOut, Named(request_id) + " is past its deadline");
+  return request;
 }
 
 void AnnouncedRequests::ForgetWorker(uint32_t worker) {

@@ -18,17 +18,20 @@ namespace reeve::warden {
 struct AnnouncedRequest {
   wire::Announce what;
   std::optional<RunningTime> expires_at;  // none: the command has no deadline
+  uint32_t asks_left = 1;
 };
 
 class AnnouncedRequests {
  public:
   // Fails with kBadMessage when the request is announced already, with kTooLarge when the worker has kMaxInFlight
   // live ones; both end the core. What has expired by `now` makes room.
-  Status Announce(uint64_t request_id, const wire::Announce& what, uint32_t deadline_ms, RunningTime now);
+  // `asks` is how often it may ask.
+  Status Announce(uint64_t request_id, const wire::Announce& what, uint32_t asks, uint32_t deadline_ms,
+                  RunningTime now);
   // No error when it is not there: it may have expired and made room.
   void Retract(uint32_t worker, uint64_t request_id);
-  // Uses it up: one announcement is one ask. Fails with kNotFound when it was never announced, is used or is answered, with
-  // kTimedOut when it has expired.
+  // Uses up one of its asks. Fails with kNotFound when it was never announced, has no ask left or is answered, with kTimedOut
+  // when it has expired.
   Result<AnnouncedRequest> Take(uint32_t worker, uint64_t request_id, RunningTime now);
   void ForgetWorker(uint32_t worker);
   size_t size() const { return requests_.size(); }

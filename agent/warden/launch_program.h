@@ -36,6 +36,7 @@ struct PermittedProgram {
   const policy::Decider* decider = nullptr;
   // For who starts it, not for the child: the request with which it ends (manifest: program-ends-with-request); 0: none.
   uint64_t ends_with_request = 0;
+  std::string plugin;  // for who starts it: the plugin whose own rule it is; empty: one of exec.rules
 };
 
 // The environment of a program. Under `open` (inherits_environment) the host's list replaces the warden's own; else it is a

@@ -136,12 +136,12 @@ class WorkerPeerTest : public PeerTest {
     EXPECT_THAT(services_.why_lost, HasSubstr(part));
     EXPECT_THAT(worker_.Heard(), testing::Contains("closed"));
   }
-  void SayOpen(uint32_t access, uint32_t flags, std::string_view path = "/f", uint64_t request_id = 9) {
-    worker_.Say(Type::kOpenPath, wire::OpenPath{access, flags, static_cast<uint32_t>(path.size()), 0}, path,
-                request_id);
+  // Of request 9.
+  void SayOpen(uint32_t access, uint32_t flags, std::string_view path = "/f", uint32_t ask = 1) {
+    worker_.Say(Type::kOpenPath, wire::OpenPath{access, flags, static_cast<uint32_t>(path.size()), ask}, path, 9);
   }
-  void SayWords(std::string_view words, uint64_t request_id = 9) {
-    worker_.Say(Type::kProgramWords, wire::ProgramWords{static_cast<uint32_t>(words.size()), 0}, words, request_id);
+  void SayWords(std::string_view words, uint32_t ask = 1) {
+    worker_.Say(Type::kProgramWords, wire::ProgramWords{static_cast<uint32_t>(words.size()), ask}, words, 9);
   }
 
   FakeWorkerServices services_;
@@ -260,6 +260,7 @@ TEST_F(WorkerPeerTest, AnOpenIsAskedAsItWasSaidAndAnsweredOnce) {
   EXPECT_THAT(worker_.Heard(), ElementsAre(Number(Type::kPathOpened)));
   EXPECT_EQ(worker_.last.header.request_id, 9u);
   EXPECT_EQ(worker_.last.Read<wire::PathOpened>()->max_file_bytes, 77u);
+  EXPECT_EQ(worker_.last.Read<wire::PathOpened>()->ask, 1u);
   EXPECT_EQ(worker_.last.fds.size(), 1u);
 }
 
@@ -271,6 +272,7 @@ TEST_F(WorkerPeerTest, ARefusalCarriesErrnoAndText) {
   EXPECT_THAT(worker_.Heard(), ElementsAre(Number(Type::kRefused)));
   Bytes text;
   EXPECT_EQ(worker_.last.Read<wire::Refused>(&text)->error_number, 13u);
+  EXPECT_EQ(worker_.last.Read<wire::Refused>(&text)->ask, 1u);
   EXPECT_EQ(AsText(text), "because");
 }
 
@@ -288,7 +290,7 @@ TEST_F(WorkerPeerTest, OpensThatMakeNoSenseEndIt) {
     speaker.Say(Type::kHello, OurHello());
     speaker.Say(Type::kConfined);
     speaker.Say(Type::kReady, wire::Ready{});
-    speaker.Say(Type::kOpenPath, wire::OpenPath{open.access, open.flags, 2, 0}, "/f");
+    speaker.Say(Type::kOpenPath, wire::OpenPath{open.access, open.flags, 2, 1}, "/f");
     Turn();
     EXPECT_NE(services.why_lost, "") << open.access << " " << open.flags;
     EXPECT_TRUE(services.opens.empty());
@@ -297,34 +299,52 @@ TEST_F(WorkerPeerTest, OpensThatMakeNoSenseEndIt) {
 
 TEST_F(WorkerPeerTest, ACutPathEndsIt) {
   BecomeServing();
-  worker_.Say(Type::kOpenPath, wire::OpenPath{1, 0, 200, 0}, "/f", 9);
+  worker_.Say(Type::kOpenPath, wire::OpenPath{1, 0, 200, 1}, "/f", 9);
   ExpectLost("cut");
 }
 
-TEST_F(WorkerPeerTest, TwoAsksOfOneRequestAtOneTimeEndIt) {
+TEST_F(WorkerPeerTest, ARequestAsksForSeveralThingsAtOnceAndEachIsAnsweredByItsNumber) {
   BecomeServing();
-  SayOpen(1, 0, "/f", 9);
-  SayOpen(1, 0, "/f", 10);
+  SayOpen(1, 0, "/f", 4);
+  SayOpen(1, 0, "/g", 5);
   Turn();
-  EXPECT_EQ(services_.opens.size(), 2u);
-  SayOpen(1, 0, "/f", 9);
-  ExpectLost("asked already");
+  ASSERT_EQ(services_.opens.size(), 2u) << services_.why_lost;
+  services_.on_opened_calls[1](std::unexpected(Refusal{2, "no"}));
+  worker_.Heard();
+  Bytes text;
+  EXPECT_EQ(worker_.last.Read<wire::Refused>(&text)->ask, 5u);
+  SayOpen(1, 0, "/h", 5);
+  Turn();
+  EXPECT_EQ(services_.opens.size(), 3u) << services_.why_lost;
 }
 
-TEST_F(WorkerPeerTest, ThirtyThreeAsksAtOneTimeEndIt) {
+TEST_F(WorkerPeerTest, ANumberOfAnAskThatIsNotAnsweredEndsIt) {
   BecomeServing();
-  for (uint64_t id = 1; id <= wire::kMaxInFlight; ++id) SayOpen(1, 0, "/f", id);
+  SayOpen(1, 0, "/f", 4);
+  SayOpen(1, 0, "/f", 4);
+  ExpectLost("another ask's");
+}
+
+TEST_F(WorkerPeerTest, AnAskWithoutNumberEndsIt) {
+  BecomeServing();
+  SayOpen(1, 0, "/f", 0);
+  ExpectLost("another ask's");
+}
+
+TEST_F(WorkerPeerTest, MoreAsksThanAnybodyMayHaveAtOneTimeEndIt) {
+  BecomeServing();
+  for (uint32_t ask = 1; ask <= wire::kMaxAsksAtOnce; ++ask) SayOpen(1, 0, "/f", ask);
   Turn();
   EXPECT_EQ(services_.why_lost, "");
   SayOpen(1, 0, "/f", 99);
-  ExpectLost("more is asked");
+  ExpectLost("too much is asked");
 }
 
 TEST_F(WorkerPeerTest, AProgramsWordsComeInPieces) {
   BecomeServing();
   SayWords("/bin/ec");
   SayWords(std::string("ho\0a b\0\0X=1\0", 12));
-  worker_.Say(Type::kRunProgram, wire::RunProgram{3, 1, 19, wire::kStreamStdout | wire::kStreamMerged, 1, 0}, {}, 9);
+  worker_.Say(Type::kRunProgram, wire::RunProgram{3, 1, 19, wire::kStreamStdout | wire::kStreamMerged, 1, 0, 1}, {}, 9);
   Turn();
   ASSERT_EQ(services_.programs.size(), 1u) << services_.why_lost;
   EXPECT_THAT(services_.programs[0].argv, ElementsAre("/bin/echo", "a b", ""));
@@ -335,11 +355,11 @@ TEST_F(WorkerPeerTest, AProgramsWordsComeInPieces) {
 TEST_F(WorkerPeerTest, MissingWordsEndIt) {
   BecomeServing();
   SayWords(std::string("/bin/echo\0", 10), 8);
-  worker_.Say(Type::kRunProgram, wire::RunProgram{1, 0, 10, 0, 0, 0}, {}, 9);
+  worker_.Say(Type::kRunProgram, wire::RunProgram{1, 0, 10, 0, 0, 0, 9}, {}, 9);
   ExpectLost("words are missing");
 }
 
-TEST_F(WorkerPeerTest, WordsOfTwoRequestsEndIt) {
+TEST_F(WorkerPeerTest, WordsOfTwoProgramsEndIt) {
   BecomeServing();
   SayWords("a", 8);
   SayWords("b", 9);
@@ -357,8 +377,8 @@ TEST_F(WorkerPeerTest, WordsWithoutEndAndWrongCountsEndIt) {
     speaker.Say(Type::kConfined);
     speaker.Say(Type::kReady, wire::Ready{});
     const auto size = static_cast<uint32_t>(words.size());
-    speaker.Say(Type::kProgramWords, wire::ProgramWords{size, 0}, words);
-    speaker.Say(Type::kRunProgram, wire::RunProgram{count, 0, size, 0, 0, 0});
+    speaker.Say(Type::kProgramWords, wire::ProgramWords{size, 1}, words);
+    speaker.Say(Type::kRunProgram, wire::RunProgram{count, 0, size, 0, 0, 0, 1});
     Turn();
     EXPECT_THAT(services.why_lost, HasSubstr("counts its words wrongly"));
   }
@@ -381,7 +401,7 @@ TEST_F(WorkerPeerTest, WordsAreCountedBeforeTheyAreMade) {
     SayWords(nothing_but_ends);
     Turn();
   }
-  worker_.Say(Type::kRunProgram, wire::RunProgram{.argument_count = 2, .total_bytes = 30 * 60000}, {}, 9);
+  worker_.Say(Type::kRunProgram, wire::RunProgram{.argument_count = 2, .total_bytes = 30 * 60000, .ask = 1}, {}, 9);
   ExpectLost("counts its words wrongly");
 }
 
@@ -396,10 +416,12 @@ TEST_F(WorkerPeerTest, NobodySpeaksForAProcessThatHasEnded) {
 
 TEST_F(WorkerPeerTest, AnUnknownSignalEndsIt) {
   BecomeServing();
-  worker_.Say(Type::kSignalProgram, wire::SignalProgram{4, 15, 0});
+  worker_.Say(Type::kSignalProgram, wire::SignalProgram{4, 15, 1});
   Turn();
   EXPECT_THAT(services_.events, ElementsAre("signal 4 15"));
-  worker_.Say(Type::kSignalProgram, wire::SignalProgram{4, 64, 0});
+  EXPECT_THAT(worker_.Heard(), ElementsAre(Number(Type::kProgramSignalled)));
+  EXPECT_EQ(worker_.last.Read<wire::AskNumber>()->ask, 1u);
+  worker_.Say(Type::kSignalProgram, wire::SignalProgram{4, 64, 1});
   ExpectLost("unknown signal");
 }
 
@@ -488,7 +510,7 @@ TEST_F(CorePeerTest, ARequestBeforeHelloAndASecondHelloEndIt) {
 
 TEST_F(CorePeerTest, AWorkersMessageEndsIt) {
   core_.Say(Type::kHello, OurHello());
-  core_.Say(Type::kOpenPath, wire::OpenPath{1, 0, 2, 0}, "/f");
+  core_.Say(Type::kOpenPath, wire::OpenPath{1, 0, 2, 1}, "/f");
   Turn();
   EXPECT_THAT(services_.why_lost, HasSubstr("unknown here"));
 }
@@ -527,7 +549,7 @@ TEST_F(CorePeerTest, ItIsDrainedBetweenTwoMessagesOfAWorker) {
         : shared(list), core_side(core), side(worker) {}
     void OnWorkerReady(uint32_t) override {
       core_side.Say(Type::kAnnounce, wire::Announce{}, {}, 8);
-      side.Say(Type::kOpenPath, wire::OpenPath{1, 0, 2, 0}, "/f", 8);
+      side.Say(Type::kOpenPath, wire::OpenPath{1, 0, 2, 1}, "/f", 8);
     }
     void OpenPath(uint32_t, uint64_t, OpenAsk, OnOpened) override { shared.push_back("open"); }
     std::vector<std::string>& shared;
@@ -568,7 +590,7 @@ TEST_F(CorePeerTest, ItIsDrainedBeforeAWorkerIsHeard) {
   worker.Say(Type::kReady, wire::Ready{});
   Turn();
   // The worker's ask is in its socket first, and would be read first.
-  worker.Say(Type::kOpenPath, wire::OpenPath{1, 0, 2, 0}, "/f", 8);
+  worker.Say(Type::kOpenPath, wire::OpenPath{1, 0, 2, 1}, "/f", 8);
   core_.Say(Type::kAnnounce, wire::Announce{}, {}, 8);
   Turn();
   EXPECT_THAT(services_.events, ElementsAre("serving", "announce 8 0 0", "open"));

@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <memory>
@@ -18,6 +19,8 @@ namespace reeve::warden {
 namespace {
 
 constexpr int kExecFailed = 127;
+// The host's and those of as many plugins as there will ever be with all of their own running.
+constexpr size_t kMaxChildren = kMaxPrograms + 16 * kMaxProgramsOfPlugin;
 // No process has it (setresuid(2) means "unchanged" by it).
 constexpr uint32_t kNoUid = UINT32_MAX;
 
@@ -68,7 +71,7 @@ struct RunningPrograms::Pipes {
 RunningPrograms::RunningPrograms(EventLoop& loop, Reaper& reaper, std::optional<sandbox::CgroupTree> groups,
                                  const std::string& group_prefix, ProgramUids uids)
     : loop_(loop),
-      children_(loop, reaper, kMaxPrograms),
+      children_(loop, reaper, kMaxChildren),
       groups_(std::move(groups)),
       group_prefix_(group_prefix + std::to_string(::getpid()) + "-"),
       uids_(std::move(uids)) {}
@@ -120,17 +123,29 @@ Result<pid_t> RunningPrograms::Fork(uint64_t number, const PermittedProgram& pro
   };
   if (!group) return start(-1);
   Result<pid_t> pid = start(group->fd());
-  if (pid || children_.running() >= kMaxPrograms) return pid;
+  if (pid || children_.running() >= kMaxChildren) return pid;
   LogWarning("a program runs without a control group of its own: " + pid.error().message());
   group.reset();
   return start(-1);
 }
 
+Granted<void> RunningPrograms::CheckRoom(const std::string& plugin) const {
+  const size_t most = plugin.empty() ? kMaxPrograms : kMaxProgramsOfPlugin;
+  const auto count = [&](const std::map<uint64_t, Program>& programs) {
+    return static_cast<size_t>(
+        std::ranges::count_if(programs, [&](const auto& entry) { return entry.second.plugin == plugin; }));
+  };
+  if (count(programs_) >= most)
+    return std::unexpected(Refusal{EAGAIN, std::to_string(most) + " earlier ones have not ended"});
+  if (count(leftovers_) >= most)
+    return std::unexpected(Refusal{EAGAIN, "too many ended programs have left processes behind"});
+  return {};
+}
+
 void RunningPrograms::Start(PermittedProgram program, const WantedStreams& streams, uint32_t owner,
                             OnStarted on_started) {
   ForgetEmptyGroups();
-  if (leftovers_.size() >= kMaxPrograms)
-    return on_started(std::unexpected(Refusal{EAGAIN, "too many ended programs have left processes behind"}));
+  if (const Granted<void> room = CheckRoom(program.plugin); !room) return on_started(std::unexpected(room.error()));
   Result<Pipes> pipes = MakePipes(streams);
   if (!pipes) return on_started(std::unexpected(Refusal::Of(pipes.error())));
   const uint32_t own_uid = TakeUid(program.rule);
@@ -164,6 +179,7 @@ void RunningPrograms::Start(PermittedProgram program, const WantedStreams& strea
   }
   started->pid = *pid;
   programs_.emplace(number, Program{.owner = owner,
+                                    .plugin = std::move(program.plugin),
                                     .ends_with_request = program.ends_with_request,
                                     .pid = *pid,
                                     .has_started = false,

@@ -23,6 +23,8 @@ namespace reeve::warden {
 // Programs beyond this are refused, and so is any while that many ended ones have left processes behind. A host that starts
 // them by hundreds and polls none is broken.
 inline constexpr size_t kMaxPrograms = 256;
+// Of one plugin's own rules, which take no room from the host's programs nor from another plugin's.
+inline constexpr size_t kMaxProgramsOfPlugin = 32;
 // What a program at its timeout has between SIGTERM and SIGKILL.
 inline constexpr std::chrono::seconds kGraceBeforeKill{2};
 
@@ -79,6 +81,7 @@ class RunningPrograms {
  private:
   struct Program {
     uint32_t owner = 0;
+    std::string plugin;              // whose own rule it is; empty: one of exec.rules
     uint64_t ends_with_request = 0;  // 0: with none
     pid_t pid = 0;                   // of its group too; 0 once it has ended and only its control group is kept
     bool has_started = false;
@@ -90,6 +93,8 @@ class RunningPrograms {
   };
   struct Pipes;
 
+  // Whether that plugin, or the host, has room for one more; else a refusal.
+  Granted<void> CheckRoom(const std::string& plugin) const;
   Result<Pipes> MakePipes(const WantedStreams& streams);
   Result<pid_t> Fork(uint64_t number, const PermittedProgram& program, const std::vector<int>& kept,
                      RequestChildren::OnAnswer on_answer, std::optional<sandbox::Cgroup>& group);

@@ -16,6 +16,21 @@ std::unexpected<Refusal> Refuse(std::string text) {
   return std::unexpected(Refusal{0, std::move(text)});
 }
 
+// Whether policy looks at what the host names in the command's arguments; what any other command asks for is its plugin's
+// own affair.
+bool IsForHost(const config::CommandSpec& command) {
+  return command.check != config::ArgumentCheck::kNone;
+}
+
+policy::ProgramCall CallOf(const ProgramAsk& ask) {
+  return {.path = ask.argv[0],
+          .args = std::span(ask.argv).subspan(1),
+          .env = ask.environment,
+          .has_env = ask.has_environment,
+          .has_stdin = ask.streams.has_stdin,
+          .stdin_bytes = ask.stdin_bytes};
+}
+
 // In the child.
 Result<ChildAnswer> OpenAsUser(const PermittedOpen& request) {
   const policy::RunAs& as = request.directory.as;
@@ -66,7 +81,7 @@ Status WorkerAsks::Announce(uint32_t plugin, uint64_t request_id, uint32_t deadl
       LogError("the core announced what policy denies: " + policy::CommandRefusal(command.name, decision));
     return {};
   }
-  return announced_.Announce(request_id, what, deadline_ms, loop_.Now());
+  return announced_.Announce(request_id, what, command.asks, deadline_ms, loop_.Now());
 }
 
 void WorkerAsks::Retract(uint32_t worker, uint64_t request_id) {
@@ -85,8 +100,7 @@ Granted<WorkerAsks::Live> WorkerAsks::TakeLive(uint32_t plugin, uint32_t worker,
   if (!request) return Refuse(request.error().message());
   const config::CommandSpec& command = config_.plugins[plugin].commands[request->what.command];
   // A command whose arguments name a file may not run a program, nor the other way round.
-  if (command.check != config::ArgumentCheck::kNone && command.check != check)
-    return Refuse(command.name + " may not ask for this");
+  if (IsForHost(command) && command.check != check) return Refuse(command.name + " may not ask for this");
   return Live{.request = *request, .command = &command, .caller = CallerOf(request->what)};
 }
 
@@ -101,18 +115,33 @@ Granted<uint32_t> WorkerAsks::RuleOf(const Live& live, const policy::Decision& d
   return Refuse(what + " falls under policy rule '" + decision.rule + "', another than the request was allowed by");
 }
 
+Granted<const policy::FileDirectory*> WorkerAsks::DirectoryFor(uint32_t plugin, const Live& live,
+                                                               const OpenAsk& ask) const {
+  const policy::FileCall call{.path = ask.path, .access = ask.access};
+  if (IsForHost(*live.command)) {
+    const Granted<uint32_t> index =
+        RuleOf(live, decider_.File(live.caller, call), ask.path, config_.policy.directories.size());
+    if (!index) return std::unexpected(index.error());
+    return &config_.policy.directories[*index];
+  }
+  const std::string& name = config_.plugins[plugin].name;
+  const policy::Decision decision = decider_.PluginFile(name, call);
+  if (!decision.is_allowed()) return Refuse(policy::ArgumentRefusal(live.command->name, ask.path, decision));
+  return &decider_.RulesOf(name)->directories[decision.index];
+}
+
 Granted<PermittedOpen> WorkerAsks::DecideOpen(uint32_t plugin, uint32_t worker, uint64_t request_id, OpenAsk ask) {
   const Granted<Live> live = TakeLive(plugin, worker, request_id, config::ArgumentCheck::kFile);
   if (!live) return std::unexpected(live.error());
-  const policy::Decision decision = decider_.File(live->caller, {.path = ask.path, .access = ask.access});
-  const Granted<uint32_t> rule = RuleOf(*live, decision, ask.path, config_.policy.directories.size());
-  if (!rule) return std::unexpected(rule.error());
+  const Granted<const policy::FileDirectory*> directory = DirectoryFor(plugin, *live, ask);
+  if (!directory) return std::unexpected(directory.error());
   return PermittedOpen{.path = std::move(ask.path),
-                       .directory = config_.policy.directories[*rule],
+                       .directory = **directory,
                        .access = ask.access,
                        .truncates = ask.truncates,
                        .appends = ask.appends,
-                       .decider = &decider_};
+                       .decider = &decider_,
+                       .plugin = IsForHost(*live->command) ? "" : config_.plugins[plugin].name};
 }
 
 void WorkerAsks::OpenPath(uint32_t plugin, uint32_t worker, uint64_t request_id, OpenAsk ask,
@@ -120,8 +149,9 @@ void WorkerAsks::OpenPath(uint32_t plugin, uint32_t worker, uint64_t request_id,
   Granted<PermittedOpen> permitted = DecideOpen(plugin, worker, request_id, std::move(ask));
   if (!permitted) return on_opened(std::unexpected(permitted.error()));
   const uint64_t max_file_bytes = permitted->directory.max_file_bytes;
-  RequestChildren& opens =
-      opens_.try_emplace(permitted->directory.path, loop_, reaper_, kMaxOpensPerDirectory).first->second;
+  // No plugin takes the host's room, nor another plugin's.
+  const std::string place = permitted->plugin + ":" + permitted->directory.path;
+  RequestChildren& opens = opens_.try_emplace(place, loop_, reaper_, kMaxOpensPerDirectory).first->second;
   const Result<pid_t> started =
       opens.Start({}, AnswerBy([request = std::move(*permitted)] { return OpenAsUser(request); }),
                   [on_opened, max_file_bytes](Result<ChildAnswer> answer) {
@@ -130,19 +160,38 @@ void WorkerAsks::OpenPath(uint32_t plugin, uint32_t worker, uint64_t request_id,
   if (!started) on_opened(std::unexpected(Refusal::Of(started.error())));
 }
 
-Granted<PermittedProgram> WorkerAsks::DecideProgram(uint32_t plugin, uint32_t worker, uint64_t request_id,
-                                                    ProgramAsk ask) {
-  const Granted<Live> live = TakeLive(plugin, worker, request_id, config::ArgumentCheck::kProgram);
-  if (!live) return std::unexpected(live.error());
-  const policy::Decision decision = decider_.Program(live->caller, {.path = ask.argv[0],
-                                                                    .args = std::span(ask.argv).subspan(1),
-                                                                    .env = ask.environment,
-                                                                    .has_env = ask.has_environment,
-                                                                    .has_stdin = ask.streams.has_stdin,
-                                                                    .stdin_bytes = ask.stdin_bytes});
-  const Granted<uint32_t> index = RuleOf(*live, decision, ask.argv[0], config_.policy.programs.size());
-  if (!index) return std::unexpected(index.error());
-  const policy::ProgramRule& rule = config_.policy.programs[*index];
+Granted<const policy::ProgramRule*> WorkerAsks::RuleFor(uint32_t plugin, const Live& live,
+                                                        const ProgramAsk& ask) const {
+  if (IsForHost(*live.command)) {
+    const Granted<uint32_t> index =
+        RuleOf(live, decider_.Program(live.caller, CallOf(ask)), ask.argv[0], config_.policy.programs.size());
+    if (!index) return std::unexpected(index.error());
+    return &config_.policy.programs[*index];
+  }
+  const std::string& name = config_.plugins[plugin].name;
+  const policy::Decision decision = decider_.PluginProgram(name, CallOf(ask), policy::Asking::kForRequest);
+  if (!decision.is_allowed()) return Refuse(policy::ArgumentRefusal(live.command->name, ask.argv[0], decision));
+  return &decider_.RulesOf(name)->programs[decision.index];
+}
+
+// No channel's trail tells of these; the log does, under the plugin's name.
+Granted<const policy::ProgramRule*> WorkerAsks::StandingRuleFor(uint32_t plugin, const ProgramAsk& ask) {
+  const std::string& name = config_.plugins[plugin].name;
+  const policy::Decision decision = decider_.PluginProgram(name, CallOf(ask), policy::Asking::kStanding);
+  const bool is_told = standing_asks_.Admit(loop_.Now());
+  if (!decision.is_allowed()) {
+    std::string refusal = policy::ArgumentRefusal("plugin " + name, ask.argv[0], decision);
+    if (is_told) LogWarning(refusal + " without a request: " + decision.reason);
+    return Refuse(std::move(refusal));
+  }
+  const policy::ProgramRule& rule = decider_.RulesOf(name)->programs[decision.index];
+  if (is_told)
+    LogInfo("plugin " + name + " runs " + rule.run + " without a request, by its policy rule '" + rule.name + "' in " +
+            rule.origin.ToString());
+  return &rule;
+}
+
+Granted<PermittedProgram> WorkerAsks::Permit(const policy::ProgramRule& rule, ProgramAsk ask) const {
   if (config_.is_unprivileged && policy::TakesRoot(rule.confine))
     return std::unexpected(Refusal{0, "to confine a program as rule '" + rule.name + "' says takes root (" +
                                           rule.origin.ToString() + "), and this is an ordinary user's agent"});
@@ -151,10 +200,31 @@ Granted<PermittedProgram> WorkerAsks::DecideProgram(uint32_t plugin, uint32_t wo
   program.environment = EnvironmentFor(rule, ask.environment, ask.has_environment, surroundings_.environment);
   program.search_path = SearchPathFor(ask.environment, surroundings_.environment);
   program.argv = std::move(ask.argv);
+  // Asked for by the rule's name it is told where it stands, as a shell would; some look at what they are called.
+  if (rule.run != "*" && program.argv[0] == rule.name) program.argv[0] = rule.run;
   program.settings = surroundings_.settings;
   program.filter = config_.program_filters[static_cast<size_t>(rule.confine)];
   program.decider = &decider_;
-  if (live->command->Has(config::kProgramEndsWithRequest)) program.ends_with_request = request_id;
+  return program;
+}
+
+Granted<PermittedProgram> WorkerAsks::DecideProgram(uint32_t plugin, uint32_t worker, uint64_t request_id,
+                                                    ProgramAsk ask) {
+  const std::string& name = config_.plugins[plugin].name;
+  if (request_id == 0) {
+    const Granted<const policy::ProgramRule*> rule = StandingRuleFor(plugin, ask);
+    if (!rule) return std::unexpected(rule.error());
+    Granted<PermittedProgram> program = Permit(**rule, std::move(ask));
+    if (program) program->plugin = name;
+    return program;
+  }
+  const Granted<Live> live = TakeLive(plugin, worker, request_id, config::ArgumentCheck::kProgram);
+  if (!live) return std::unexpected(live.error());
+  const Granted<const policy::ProgramRule*> rule = RuleFor(plugin, *live, ask);
+  if (!rule) return std::unexpected(rule.error());
+  Granted<PermittedProgram> program = Permit(**rule, std::move(ask));
+  if (program && !IsForHost(*live->command)) program->plugin = name;
+  if (program && live->command->Has(config::kProgramEndsWithRequest)) program->ends_with_request = request_id;
   return program;
 }
 

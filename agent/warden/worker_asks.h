@@ -66,6 +66,11 @@ class WorkerAsks {
   Granted<Live> TakeLive(uint32_t plugin, uint32_t worker, uint64_t request_id, config::ArgumentCheck check);
   Granted<uint32_t> RuleOf(const Live& live, const policy::Decision& decision, const std::string& what,
                            size_t rule_count) const;
+  // The rules for the host are for commands whose arguments policy looks at; all others have their plugin's own.
+  Granted<const policy::FileDirectory*> DirectoryFor(uint32_t plugin, const Live& live, const OpenAsk& ask) const;
+  Granted<const policy::ProgramRule*> RuleFor(uint32_t plugin, const Live& live, const ProgramAsk& ask) const;
+  Granted<const policy::ProgramRule*> StandingRuleFor(uint32_t plugin, const ProgramAsk& ask);
+  Granted<PermittedProgram> Permit(const policy::ProgramRule& rule, ProgramAsk ask) const;
   Granted<PermittedOpen> DecideOpen(uint32_t plugin, uint32_t worker, uint64_t request_id, OpenAsk ask);
   Granted<PermittedProgram> DecideProgram(uint32_t plugin, uint32_t worker, uint64_t request_id, ProgramAsk ask);
 
@@ -75,8 +80,9 @@ class WorkerAsks {
   Surroundings surroundings_;
   AnnouncedRequests announced_;
   LogLimiter denied_announcements_;  // a core that was taken over may announce what it likes
+  LogLimiter standing_asks_;         // and a worker ask
   Reaper& reaper_;
-  std::map<std::string, RequestChildren> opens_;  // by the directory's path
+  std::map<std::string, RequestChildren> opens_;  // by plugin and the directory's path
   RunningPrograms programs_;
 };
 

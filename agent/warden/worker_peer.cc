@@ -45,7 +45,7 @@ Result<WantedStreams> StreamsOf(uint32_t bits) {
 }
 
 Status CheckOpen(const wire::OpenPath& open) {
-  if (open.access == 0 || (open.access & ~kKnownAccess) != 0 || open.reserved != 0) return Malformed("unknown access");
+  if (open.access == 0 || (open.access & ~kKnownAccess) != 0) return Malformed("unknown access");
   if ((open.open_flags & ~(wire::kOpenTruncate | wire::kOpenAppend)) != 0) return Malformed("unknown open flags");
   // Truncation, creation and appending without the right to write make no sense, and a hole where they pass.
   const bool changes = open.open_flags != 0 || (open.access & static_cast<uint32_t>(policy::FileAccess::kCreate)) != 0;
@@ -126,10 +126,10 @@ Status WorkerPeer::TakeReady(const wire::Packet& packet) {
   return {};
 }
 
-// A request may ask for one thing at a time.
-Status WorkerPeer::BeginAsk(uint64_t request_id) {
-  if (asked_.size() >= wire::kMaxInFlight) return Malformed("more is asked than requests can be live");
-  if (!asked_.insert(request_id).second) return Malformed("its request has asked already");
+// How often one request may ask is for those to say who know its command.
+Status WorkerPeer::BeginAsk(uint32_t ask) {
+  if (asked_.size() >= wire::kMaxAsksAtOnce) return Malformed("too much is asked at one time");
+  if (ask == 0 || !asked_.insert(ask).second) return Malformed("its number is another ask's");
   return {};
 }
 
@@ -139,14 +139,14 @@ Status WorkerPeer::TakeOpenPath(const wire::Packet& packet) {
   if (open.path_bytes != tail.size() || tail.empty()) return Malformed("its path is cut");
   REEVE_TRY(CheckOpen(open));
   const uint64_t request_id = packet.header.request_id;
-  REEVE_TRY(BeginAsk(request_id));
+  REEVE_TRY(BeginAsk(open.ask));
   OpenAsk ask{.path = std::string(AsText(tail)),
               .access = static_cast<policy::FileAccessMask>(open.access),
               .truncates = (open.open_flags & wire::kOpenTruncate) != 0,
               .appends = (open.open_flags & wire::kOpenAppend) != 0};
   services_.OpenPath(worker_, request_id, std::move(ask),
-                     [this, is_alive = is_alive_, request_id](const Granted<OpenedPath>& opened) {
-                       if (*is_alive) AnswerOpen(request_id, opened);
+                     [this, is_alive = is_alive_, request_id, ask = open.ask](const Granted<OpenedPath>& opened) {
+                       if (*is_alive) AnswerOpen(request_id, ask, opened);
                      });
   return {};
 }
@@ -154,10 +154,10 @@ Status WorkerPeer::TakeOpenPath(const wire::Packet& packet) {
 Status WorkerPeer::TakeProgramWords(const wire::Packet& packet) {
   Bytes tail;
   const auto words = REEVE_TRY(packet.Read<wire::ProgramWords>(&tail));
-  if (words.bytes != tail.size() || tail.empty() || words.reserved != 0) return Malformed("its words are cut");
-  if (!words_.empty() && words_of_ != packet.header.request_id) return Malformed("words of two requests are mixed");
+  if (words.bytes != tail.size() || tail.empty() || words.ask == 0) return Malformed("its words are cut");
+  if (!words_.empty() && words_of_ != words.ask) return Malformed("words of two programs are mixed");
   if (words_.size() + tail.size() > wire::kMaxProgramBytes) return Malformed("its words are too long");
-  words_of_ = packet.header.request_id;
+  words_of_ = words.ask;
   words_ += AsText(tail);
   return {};
 }
@@ -165,12 +165,12 @@ Status WorkerPeer::TakeProgramWords(const wire::Packet& packet) {
 Status WorkerPeer::TakeRunProgram(const wire::Packet& packet) {
   const auto run = REEVE_TRY(packet.Read<wire::RunProgram>());
   const uint64_t request_id = packet.header.request_id;
-  if (words_of_ != request_id || words_.size() != run.total_bytes) return Malformed("its words are missing");
-  if (run.has_environment > 1) return Malformed("an unknown environment");
+  if (words_of_ != run.ask || words_.size() != run.total_bytes) return Malformed("its words are missing");
+  if (run.has_environment > 1 || run.reserved != 0) return Malformed("an unknown environment");
   const uint64_t count = uint64_t{run.argument_count} + run.environment_count;
   if (run.argument_count == 0 || count > wire::kMaxWords) return Malformed("too few or too many words");
   const std::vector<std::string> words = REEVE_TRY(SplitWords(std::exchange(words_, {}), count));
-  REEVE_TRY(BeginAsk(request_id));
+  REEVE_TRY(BeginAsk(run.ask));
   const auto first_variable = words.begin() + run.argument_count;
   ProgramAsk ask{.argv = {words.begin(), first_variable},
                  .environment = {first_variable, words.end()},
@@ -178,46 +178,50 @@ Status WorkerPeer::TakeRunProgram(const wire::Packet& packet) {
                  .streams = REEVE_TRY(StreamsOf(run.streams)),
                  .stdin_bytes = run.stdin_bytes};
   services_.RunProgram(worker_, request_id, std::move(ask),
-                       [this, is_alive = is_alive_, request_id](const Granted<StartedProgram>& started) {
-                         if (*is_alive) AnswerRun(request_id, started);
+                       [this, is_alive = is_alive_, request_id, ask = run.ask](const Granted<StartedProgram>& started) {
+                         if (*is_alive) AnswerRun(request_id, ask, started);
                        });
   return {};
 }
 
 Status WorkerPeer::TakeSignalProgram(const wire::Packet& packet) {
   const auto signal = REEVE_TRY(packet.Read<wire::SignalProgram>());
-  if (signal.signal < 1 || signal.signal > kLastSignal || signal.reserved != 0) return Malformed("an unknown signal");
+  if (signal.signal < 1 || signal.signal > kLastSignal || signal.ask == 0) return Malformed("an unknown signal");
   const Granted<void> done = services_.SignalProgram(worker_, signal.program, signal.signal);
   if (!done) {
-    Refuse(packet.header.request_id, done.error());
+    Refuse(packet.header.request_id, signal.ask, done.error());
     return {};
   }
-  peer_.Send(wire::Type::kProgramSignalled, packet.header.request_id, std::span<const int>());
+  peer_.Send(wire::Type::kProgramSignalled, packet.header.request_id, wire::AskNumber{signal.ask});
   return {};
 }
 
-void WorkerPeer::Refuse(uint64_t request_id, const Refusal& refusal) {
+void WorkerPeer::Refuse(uint64_t request_id, uint32_t ask, const Refusal& refusal) {
   const std::string text = refusal.text.substr(0, wire::kMaxTextBytes);
   peer_.Send(wire::Type::kRefused, request_id,
-             wire::Refused{static_cast<uint32_t>(refusal.error_number), static_cast<uint32_t>(text.size())}, text);
+             wire::Refused{.error_number = static_cast<uint32_t>(refusal.error_number),
+                           .text_bytes = static_cast<uint32_t>(text.size()),
+                           .ask = ask},
+             text);
 }
 
-void WorkerPeer::AnswerOpen(uint64_t request_id, const Granted<OpenedPath>& opened) {
-  asked_.erase(request_id);
-  if (!opened) return Refuse(request_id, opened.error());
+void WorkerPeer::AnswerOpen(uint64_t request_id, uint32_t ask, const Granted<OpenedPath>& opened) {
+  asked_.erase(ask);
+  if (!opened) return Refuse(request_id, ask, opened.error());
   const int fd = opened->fd.get();
-  peer_.Send(wire::Type::kPathOpened, request_id, wire::PathOpened{opened->max_file_bytes}, {}, std::span(&fd, 1));
+  peer_.Send(wire::Type::kPathOpened, request_id, wire::PathOpened{opened->max_file_bytes, ask}, {}, std::span(&fd, 1));
 }
 
-void WorkerPeer::AnswerRun(uint64_t request_id, const Granted<StartedProgram>& started) {
-  asked_.erase(request_id);
-  if (!started) return Refuse(request_id, started.error());
+void WorkerPeer::AnswerRun(uint64_t request_id, uint32_t ask, const Granted<StartedProgram>& started) {
+  asked_.erase(ask);
+  if (!started) return Refuse(request_id, ask, started.error());
   std::vector<int> fds;
   for (const UniqueFd* fd : {&started->status, &started->stdin_pipe, &started->stdout_pipe, &started->stderr_pipe})
     if (fd->is_open()) fds.push_back(fd->get());
   const wire::ProgramStarted told{.program = started->program,
                                   .pid = static_cast<uint32_t>(started->pid),
-                                  .max_output_bytes = static_cast<uint32_t>(started->max_output_bytes)};
+                                  .max_output_bytes = static_cast<uint32_t>(started->max_output_bytes),
+                                  .ask = ask};
   peer_.Send(wire::Type::kProgramStarted, request_id, told, {}, fds);
 }
 

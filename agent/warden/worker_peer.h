@@ -56,6 +56,7 @@ class WorkerServices {
   using OnOpened = std::function<void(Granted<OpenedPath>)>;
   virtual void OpenPath(uint32_t worker, uint64_t request_id, OpenAsk ask, OnOpened on_opened) = 0;
   using OnStarted = RunningPrograms::OnStarted;
+  // `request_id` 0: for none.
   virtual void RunProgram(uint32_t worker, uint64_t request_id, ProgramAsk ask, OnStarted on_started) = 0;
   virtual Granted<void> SignalProgram(uint32_t worker, uint64_t program, int signal) = 0;
 };
@@ -97,17 +98,17 @@ class WorkerPeer {
   Status TakeRunProgram(const wire::Packet& packet);
   Status TakeSignalProgram(const wire::Packet& packet);
 
-  Status BeginAsk(uint64_t request_id);
-  void Refuse(uint64_t request_id, const Refusal& refusal);
-  void AnswerOpen(uint64_t request_id, const Granted<OpenedPath>& opened);
-  void AnswerRun(uint64_t request_id, const Granted<StartedProgram>& started);
+  Status BeginAsk(uint32_t ask);
+  void Refuse(uint64_t request_id, uint32_t ask, const Refusal& refusal);
+  void AnswerOpen(uint64_t request_id, uint32_t ask, const Granted<OpenedPath>& opened);
+  void AnswerRun(uint64_t request_id, uint32_t ask, const Granted<StartedProgram>& started);
 
   uint32_t worker_;
   std::vector<std::string> commands_;  // sorted
   WorkerServices& services_;
   State state_ = State::kStarted;
-  std::set<uint64_t> asked_;  // requests with an ask that is not answered
-  uint64_t words_of_ = 0;     // the request whose program's words are being gathered
+  std::set<uint32_t> asked_;  // not answered
+  uint32_t words_of_ = 0;     // the ask whose program's words are being gathered
   std::string words_;
   std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);
   Peer peer_;

@@ -14,8 +14,10 @@ namespace reeve::wire {
 inline constexpr uint32_t kMagic = 0x31565252;  // "RRV1"
 // Largest packet. What is longer goes through a ring (core and worker) or in several packets (kProgramWords).
 inline constexpr uint32_t kMaxMessageBytes = 64 * 1024;
-inline constexpr uint32_t kMaxTextBytes = 4096;        // error texts and names
-inline constexpr uint32_t kMaxInFlight = 32;           // requests at one worker; more ends it
+inline constexpr uint32_t kMaxTextBytes = 4096;  // error texts and names
+inline constexpr uint32_t kMaxInFlight = 32;     // requests at one worker; more ends it
+// What a worker asks the warden at one time, answers outstanding; more ends it. Fewer than a socket's buffer holds answers.
+inline constexpr uint32_t kMaxAsksAtOnce = 64;
 inline constexpr uint32_t kMaxProgramBytes = 2 << 20;  // argv and env of one program together: ARG_MAX is 2 MiB
 inline constexpr uint32_t kMaxWords = 32768;           // argv and env entries of one program
 inline constexpr uint32_t kBuildIdBytes = 32;
@@ -27,7 +29,7 @@ enum class Type : uint16_t {
   // core -> warden
   kStartWorker = 10,  // StartWorker
   kStopWorker = 11,   // WorkerId
-  kAnnounce = 12,     // Announce; header.request_id is the request, which may then ask once
+  kAnnounce = 12,     // Announce; header.request_id is the request, which may then ask as often as its command says
   kRetract = 13,      // WorkerId; header.request_id: answered, or given up; its programs go on
   kOpenDevice = 14,   // ChannelNumber: answered when the device is there
   // warden -> core
@@ -43,16 +45,16 @@ enum class Type : uint16_t {
   kConfined = 30,       // the load sandbox stands
   kReady = 31,          // Ready + command names, each ended by NUL: the run sandbox stands
   kOpenPath = 32,       // OpenPath + path
-  kProgramWords = 33,   // part of the words of the next kRunProgram of this request
-  kRunProgram = 34,     // RunProgram
+  kProgramWords = 33,   // part of the words of the kRunProgram with the same number
+  kRunProgram = 34,     // RunProgram; request 0: for none, by a rule that is standing
   kSignalProgram = 35,  // SignalProgram
   // warden -> worker
-  kLoad = 40,            // checked from outside: load the plugin
-  kServe = 41,           // checked again: serve the core
-  kPathOpened = 42,      // PathOpened + descriptor
-  kProgramStarted = 43,  // ProgramStarted + descriptors as asked for: status, then stdin, stdout, stderr where wanted
-  kRefused = 44,         // Refused + text: the answer to kOpenPath, kRunProgram or kSignalProgram
-  kProgramSignalled = 45,
+  kLoad = 40,              // checked from outside: load the plugin
+  kServe = 41,             // checked again: serve the core
+  kPathOpened = 42,        // PathOpened + descriptor
+  kProgramStarted = 43,    // ProgramStarted + descriptors as asked for: status, then stdin, stdout, stderr where wanted
+  kRefused = 44,           // Refused + text: the answer to kOpenPath, kRunProgram or kSignalProgram
+  kProgramSignalled = 45,  // AskNumber
 
   // core -> worker
   kRequest = 50,   // Request: a piece of a request stands in the ring
@@ -146,11 +148,17 @@ struct Ready {
   uint32_t names_bytes = 0;
 };
 
+// What a worker asks has a number of its own choice, never 0 and of no other ask that is unanswered; the answer repeats it.
+struct AskNumber {
+  uint32_t ask = 0;
+  uint32_t reserved = 0;
+};
+
 struct OpenPath {
   uint32_t access = 0;      // policy::FileAccessMask
   uint32_t open_flags = 0;  // of kOpen* below; anything else ends the worker
   uint32_t path_bytes = 0;
-  uint32_t reserved = 0;
+  uint32_t ask = 0;
 };
 // What a worker may ask of an open file. The warden adds O_CLOEXEC, O_NOCTTY and O_NONBLOCK itself.
 inline constexpr uint32_t kOpenTruncate = 1u << 0;
@@ -158,20 +166,24 @@ inline constexpr uint32_t kOpenAppend = 1u << 1;
 
 struct PathOpened {
   uint64_t max_file_bytes = 0;  // the file may not grow beyond this; 0: no limit of its rule's own
+  uint32_t ask = 0;
+  uint32_t reserved = 0;
 };
 
 struct ProgramWords {
   uint32_t bytes = 0;  // argv then env, each word ended by NUL
-  uint32_t reserved = 0;
+  uint32_t ask = 0;    // of the kRunProgram that follows
 };
 
 struct RunProgram {
   uint32_t argument_count = 0;  // argv[0] included
   uint32_t environment_count = 0;
-  uint32_t total_bytes = 0;      // of all kProgramWords of this request
+  uint32_t total_bytes = 0;      // of all kProgramWords of this ask
   uint32_t streams = 0;          // kStream* below
   uint32_t has_environment = 0;  // 1: the host gave env, perhaps empty
   uint32_t stdin_bytes = 0;      // how much will be written to stdin; policy has a say
+  uint32_t ask = 0;
+  uint32_t reserved = 0;
 };
 inline constexpr uint32_t kStreamStdin = 1u << 0;   // a pipe; else /dev/null
 inline constexpr uint32_t kStreamStdout = 1u << 1;  // a pipe; else /dev/null
@@ -181,13 +193,15 @@ inline constexpr uint32_t kStreamMerged = 1u << 3;  // stderr is stdout's pipe
 struct SignalProgram {
   uint64_t program = 0;  // from ProgramStarted
   int32_t signal = 0;
-  uint32_t reserved = 0;
+  uint32_t ask = 0;
 };
 
 struct ProgramStarted {
   uint64_t program = 0;  // the warden's number of it, never used again
   uint32_t pid = 0;
   uint32_t max_output_bytes = 0;  // of each stream, as the rule has it; 0: no limit of its own
+  uint32_t ask = 0;
+  uint32_t reserved = 0;
 };
 
 // What the status pipe of a program carries at its end, once, before it closes.
@@ -202,6 +216,8 @@ static_assert(sizeof(ProgramStatus) == 16);
 struct Refused {
   uint32_t error_number = 0;  // an errno where one fits (EACCES, ENOENT), else 0
   uint32_t text_bytes = 0;
+  uint32_t ask = 0;
+  uint32_t reserved = 0;
 };
 
 // A piece at this offset stands in the packet itself, behind its struct, and not in the ring. Short requests and
@@ -258,8 +274,9 @@ struct LogLine {
 static_assert(sizeof(StartWorker) == 8 && sizeof(WorkerId) == 8 && sizeof(Announce) == 24);
 static_assert(sizeof(StatusFactsHead) == 56);
 static_assert(sizeof(WorkerStarted) == 16 && sizeof(WorkerEnded) == 16 && sizeof(Ready) == 16);
-static_assert(sizeof(OpenPath) == 16 && sizeof(ProgramWords) == 8 && sizeof(RunProgram) == 24);
-static_assert(sizeof(SignalProgram) == 16 && sizeof(ProgramStarted) == 16 && sizeof(Refused) == 8);
+static_assert(sizeof(OpenPath) == 16 && sizeof(ProgramWords) == 8 && sizeof(RunProgram) == 32);
+static_assert(sizeof(SignalProgram) == 16 && sizeof(ProgramStarted) == 24 && sizeof(Refused) == 16);
+static_assert(sizeof(AskNumber) == 8 && sizeof(PathOpened) == 16);
 static_assert(sizeof(Request) == 40 && sizeof(ReplyPiece) == 16 && sizeof(ReplyEnd) == 24);
 static_assert(sizeof(Settled) == 8 && sizeof(Hold) == 8 && sizeof(LogLine) == 8 && sizeof(Consumed) == 8);
 static_assert(sizeof(Pong) == 8);

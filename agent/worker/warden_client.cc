@@ -98,28 +98,29 @@ Status WardenClient::Handle(wire::Packet packet) {
   return {};
 }
 
-// The callback of the request's ask, which must be of that kind.
+// The callback of the ask, which must be of that kind.
 template <typename T>
-Result<T> WardenClient::TakeAsk(uint64_t request_id) {
-  const auto found = asks_.find(request_id);
+Result<T> WardenClient::TakeAsk(uint32_t number) {
+  const auto found = asks_.find(number);
   if (found == asks_.end() || !std::holds_alternative<T>(found->second))
     return Fail(Code::kBadMessage, "an answer to what was not asked");
   T ask = std::get<T>(std::move(found->second));
   asks_.erase(found);
+  REEVE_TRY(SendNext());
   return ask;
 }
 
 Status WardenClient::HandleOpened(wire::Packet packet) {
   const auto opened = REEVE_TRY(packet.Read<wire::PathOpened>());
   if (packet.fds.size() != 1) return Fail(Code::kBadMessage, "an opened path without its descriptor");
-  const OnOpened on_opened = REEVE_TRY(TakeAsk<OnOpened>(packet.header.request_id));
+  const OnOpened on_opened = REEVE_TRY(TakeAsk<OnOpened>(opened.ask));
   on_opened(OpenedPath{std::move(packet.fds[0]), opened.max_file_bytes});
   return {};
 }
 
 Status WardenClient::HandleStarted(wire::Packet packet) {
   const auto started = REEVE_TRY(packet.Read<wire::ProgramStarted>());
-  const Run run = REEVE_TRY(TakeAsk<Run>(packet.header.request_id));
+  const Run run = REEVE_TRY(TakeAsk<Run>(started.ask));
   StartedProgram program{.program = started.program,
                          .pid = started.pid,
                          .status_fd = {},
@@ -143,77 +144,90 @@ Status WardenClient::HandleRefused(const wire::Packet& packet) {
   const auto refused = REEVE_TRY(packet.Read<wire::Refused>(&text));
   if (text.size() != refused.text_bytes) return Fail(Code::kBadMessage, "a refusal is not as long as it says");
   const Refused why{static_cast<int>(refused.error_number), std::string(AsText(text))};
-  const auto ask = asks_.find(packet.header.request_id);
-  if (ask != asks_.end()) {
-    const Ask asked = std::move(ask->second);
-    asks_.erase(ask);
-    if (const auto* run = std::get_if<Run>(&asked)) run->on_started(why);
-    if (const auto* on_opened = std::get_if<OnOpened>(&asked)) (*on_opened)(why);
-    return {};
-  }
-  if (signals_.empty() || signals_.front().request_id != packet.header.request_id)
-    return Fail(Code::kBadMessage, "an answer to what was not asked");
-  const Signal signal = std::move(signals_.front());
-  signals_.pop_front();
-  if (signal.on_signalled) signal.on_signalled(&why);
+  const auto found = asks_.find(refused.ask);
+  if (found == asks_.end()) return Fail(Code::kBadMessage, "an answer to what was not asked");
+  const Ask ask = std::move(found->second);
+  asks_.erase(found);
+  REEVE_TRY(SendNext());
+  if (const auto* on_opened = std::get_if<OnOpened>(&ask)) (*on_opened)(why);
+  if (const auto* run = std::get_if<Run>(&ask)) run->on_started(why);
+  if (const auto* on_signalled = std::get_if<OnSignalled>(&ask); on_signalled != nullptr && *on_signalled)
+    (*on_signalled)(&why);
   return {};
 }
 
 Status WardenClient::HandleSignalled(const wire::Packet& packet) {
-  if (signals_.empty() || signals_.front().request_id != packet.header.request_id || !packet.payload.empty())
-    return Fail(Code::kBadMessage, "an answer to what was not asked");
-  const Signal signal = std::move(signals_.front());
-  signals_.pop_front();
-  if (signal.on_signalled) signal.on_signalled(nullptr);
+  const auto signalled = REEVE_TRY(packet.Read<wire::AskNumber>());
+  const OnSignalled on_signalled = REEVE_TRY(TakeAsk<OnSignalled>(signalled.ask));
+  if (on_signalled) on_signalled(nullptr);
   return {};
 }
 
-// One thing at a time for each request: the warden's answers name the request only.
-Status WardenClient::CheckFree(uint64_t request_id) const {
-  const bool is_signalling = std::any_of(signals_.begin(), signals_.end(), [&](const Signal& signal) {
-    return request_id != 0 && signal.request_id == request_id;
-  });
-  if (is_signalling || asks_.contains(request_id)) return Fail(Code::kUnavailable, "the request has asked already");
+Status WardenClient::Begin(Ask ask, std::function<Status(uint32_t ask)> send) {
+  if (waiting_.size() >= kMaxWaitingAsks) return Fail(Code::kTooLarge, "too much is asked at one time");
+  // After four thousand million asks one may still have its number.
+  do ++last_number_;
+  while (last_number_ == 0 || asks_.contains(last_number_));
+  const uint32_t number = last_number_;
+  if (asks_.size() >= wire::kMaxAsksAtOnce) {
+    waiting_.push_back({number, std::move(send)});
+  } else {
+    REEVE_TRY(send(number));
+  }
+  asks_.emplace(number, std::move(ask));
   return {};
+}
+
+Status WardenClient::SendNext() {
+  if (waiting_.empty()) return {};
+  const Waiting next = std::move(waiting_.front());
+  waiting_.pop_front();
+  return next.send(next.number);
 }
 
 Status WardenClient::OpenPath(uint64_t request_id, uint32_t access, uint32_t flags, std::string_view path,
                               OnOpened on_opened) {
-  REEVE_TRY(CheckFree(request_id));
   if (path.empty() || path.find('\0') != std::string_view::npos)
     return Fail(Code::kInvalidArgument, "a path that is empty or has a NUL in it");
-  const wire::OpenPath open{.access = access, .open_flags = flags, .path_bytes = static_cast<uint32_t>(path.size())};
-  REEVE_TRY(Send(Type::kOpenPath, request_id, BytesOf(open), path));
-  asks_.emplace(request_id, std::move(on_opened));
-  return {};
+  return Begin(std::move(on_opened), [this, request_id, access, flags, path = std::string(path)](uint32_t ask) {
+    const wire::OpenPath open{
+        .access = access, .open_flags = flags, .path_bytes = static_cast<uint32_t>(path.size()), .ask = ask};
+    return Send(Type::kOpenPath, request_id, BytesOf(open), path);
+  });
+}
+
+Status WardenClient::SendProgram(uint64_t request_id, wire::RunProgram run, std::string_view words) {
+  constexpr size_t kPartBytes = wire::kMaxMessageBytes - sizeof(wire::Header) - sizeof(wire::ProgramWords);
+  run.total_bytes = static_cast<uint32_t>(words.size());
+  for (std::string_view rest = words; !rest.empty(); rest.remove_prefix(std::min(rest.size(), kPartBytes))) {
+    const std::string_view part = rest.substr(0, kPartBytes);
+    const wire::ProgramWords payload{.bytes = static_cast<uint32_t>(part.size()), .ask = run.ask};
+    REEVE_TRY(Send(Type::kProgramWords, request_id, BytesOf(payload), part));
+  }
+  return Send(Type::kRunProgram, request_id, BytesOf(run));
 }
 
 Status WardenClient::RunProgram(uint64_t request_id, const ProgramWanted& wanted, OnStarted on_started) {
-  REEVE_TRY(CheckFree(request_id));
-  const std::string words = REEVE_TRY(JoinWords(wanted));
-  constexpr size_t kPartBytes = wire::kMaxMessageBytes - sizeof(wire::Header) - sizeof(wire::ProgramWords);
-  for (std::string_view rest = words; !rest.empty(); rest.remove_prefix(std::min(rest.size(), kPartBytes))) {
-    const std::string_view part = rest.substr(0, kPartBytes);
-    const wire::ProgramWords payload{.bytes = static_cast<uint32_t>(part.size())};
-    REEVE_TRY(Send(Type::kProgramWords, request_id, BytesOf(payload), part));
-  }
+  std::string words = REEVE_TRY(JoinWords(wanted));
   const wire::RunProgram run{.argument_count = static_cast<uint32_t>(wanted.arguments.size()),
                              .environment_count = static_cast<uint32_t>(wanted.environment.size()),
-                             .total_bytes = static_cast<uint32_t>(words.size()),
+                             .total_bytes = 0,
                              .streams = wanted.streams,
                              .has_environment = wanted.has_environment ? 1u : 0u,
                              .stdin_bytes = wanted.stdin_bytes};
-  REEVE_TRY(Send(Type::kRunProgram, request_id, BytesOf(run)));
-  asks_.emplace(request_id, Run{std::move(on_started), wanted.streams});
-  return {};
+  return Begin(Run{std::move(on_started), wanted.streams},
+               [this, request_id, run, words = std::move(words)](uint32_t ask) {
+                 wire::RunProgram numbered = run;
+                 numbered.ask = ask;
+                 return SendProgram(request_id, numbered, words);
+               });
 }
 
 Status WardenClient::SignalProgram(uint64_t request_id, uint64_t program, int32_t signal, OnSignalled on_signalled) {
-  REEVE_TRY(CheckFree(request_id));
-  const wire::SignalProgram payload{.program = program, .signal = signal};
-  REEVE_TRY(Send(Type::kSignalProgram, request_id, BytesOf(payload)));
-  signals_.push_back({request_id, std::move(on_signalled)});
-  return {};
+  return Begin(std::move(on_signalled), [this, request_id, program, signal](uint32_t ask) {
+    const wire::SignalProgram payload{.program = program, .signal = signal, .ask = ask};
+    return Send(Type::kSignalProgram, request_id, BytesOf(payload));
+  });
 }
 
 }  // namespace reeve::worker

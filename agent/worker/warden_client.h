@@ -65,8 +65,9 @@ class WardenClient {
   // gone or talks nonsense; the last call.
   Status Serve(EventLoop& loop, std::function<void()> on_stopping, std::function<void(const Error&)> on_lost);
 
-  // Each fails, and then no answer follows: kUnavailable when the request has an ask that is not answered, kTooLarge,
-  // kInvalidArgument (a NUL in a word). The answer never comes from within.
+  // Each fails, and then no answer follows: kTooLarge (also when kMaxWaitingAsks wait), kInvalidArgument (a NUL in a word).
+  // The answer never comes from within. What is more than wire::kMaxAsksAtOnce waits here for answers.
+  static constexpr size_t kMaxWaitingAsks = 8192;
   Status OpenPath(uint64_t request_id, uint32_t access, uint32_t flags, std::string_view path, OnOpened on_opened);
   Status RunProgram(uint64_t request_id, const ProgramWanted& wanted, OnStarted on_started);
   Status SignalProgram(uint64_t request_id, uint64_t program, int32_t signal, OnSignalled on_signalled);
@@ -76,11 +77,11 @@ class WardenClient {
     OnStarted on_started;
     uint32_t streams = 0;
   };
-  struct Signal {
-    uint64_t request_id = 0;
-    OnSignalled on_signalled;
+  using Ask = std::variant<OnOpened, Run, OnSignalled>;
+  struct Waiting {
+    uint32_t number = 0;
+    std::function<Status(uint32_t ask)> send;
   };
-  using Ask = std::variant<OnOpened, Run>;
 
   Status WaitForOrder(wire::Type order);
   void OnReady();
@@ -90,8 +91,12 @@ class WardenClient {
   Status HandleRefused(const wire::Packet& packet);
   Status HandleSignalled(const wire::Packet& packet);
   template <typename T>
-  Result<T> TakeAsk(uint64_t request_id);
-  Status CheckFree(uint64_t request_id) const;
+  Result<T> TakeAsk(uint32_t number);
+  // Sends it now or when there is room, under a number of its own.
+  Status Begin(Ask ask, std::function<Status(uint32_t ask)> send);
+  Status SendProgram(uint64_t request_id, wire::RunProgram run, std::string_view words);
+  // An answer has come: what waited may go.
+  Status SendNext();
   wire::Header HeaderOf(wire::Type type, uint64_t request_id = 0) const;
   Status Send(wire::Type type, uint64_t request_id, Bytes payload, std::string_view tail = {});
 
@@ -101,8 +106,9 @@ class WardenClient {
   std::function<void()> on_stopping_;
   std::function<void(const Error&)> on_lost_;
   bool is_lost_ = false;
-  std::unordered_map<uint64_t, Ask> asks_;  // by request, one each
-  std::deque<Signal> signals_;              // answered in order
+  uint32_t last_number_ = 0;
+  std::unordered_map<uint32_t, Ask> asks_;  // not answered, also those that wait
+  std::deque<Waiting> waiting_;
 };
 
 }  // namespace reeve::worker

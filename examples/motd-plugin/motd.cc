@@ -23,7 +23,8 @@ using reeve::plugin::Refusal;
 using reeve::plugin::Started;
 
 constexpr char kMotdPath[] = "/etc/motd";
-constexpr char kUptimePath[] = "/usr/bin/uptime";
+// The name of the policy's rule, which says where the program is.
+constexpr char kUptime[] = "uptime";
 // Nothing from outside is taken in without a limit.
 constexpr int64_t kMaxBytes = 64 * 1024;
 
@@ -57,7 +58,7 @@ class Motd : public reeve::plugin::Plugin {
 
   void Uptime(const Request& request, const MotdUptime& arguments, Reply& reply) {
     Program program;
-    program.arguments = {kUptimePath};
+    program.arguments = {kUptime};
     if (arguments.is_pretty.value_or(false)) program.arguments.emplace_back("-p");
     program.streams = REEVE_STREAM_STDOUT | REEVE_STREAM_MERGED;
     Keep(request.id, reply);

@@ -28,8 +28,8 @@ class ProbeTest : public testing::Test {
     record.commands = {"open", "run", "signal", "later", "never", "hold", "block", "large", "settle", "throw"};
     return record;
   }
-  void Refuse(uint64_t id, std::string_view text) {
-    const wire::Refused refused{.error_number = 13, .text_bytes = static_cast<uint32_t>(text.size())};
+  void Refuse(uint64_t id, uint32_t ask, std::string_view text) {
+    const wire::Refused refused{.error_number = 13, .text_bytes = static_cast<uint32_t>(text.size()), .ask = ask};
     worker_.SendAsWarden(wire::Type::kRefused, id, BytesOf(refused), AsBytes(text));
   }
 
@@ -40,6 +40,7 @@ TEST_F(ProbeTest, GetsAFileThatTheWardenOpens) {
   worker_.Send(1, kOpen, R"({"path": "/some/file"})");
   const auto asked = worker_.ExpectFromWorker(wire::Type::kOpenPath);
   Bytes path;
+  const uint32_t ask = asked.Read<wire::OpenPath>(&path)->ask;
   EXPECT_EQ(asked.Read<wire::OpenPath>(&path)->access, 1u);
   EXPECT_EQ(AsText(path), "/some/file");
   EXPECT_EQ(asked.header.request_id, 1u);
@@ -47,15 +48,15 @@ TEST_F(ProbeTest, GetsAFileThatTheWardenOpens) {
   REEVE_ASSERT_OK(sys::WriteAll(file->get(), AsBytes("content")));
   ::lseek(file->get(), 0, SEEK_SET);
   const int fd = file->get();
-  const wire::PathOpened opened{.max_file_bytes = 10};
+  const wire::PathOpened opened{.max_file_bytes = 10, .ask = ask};
   worker_.SendAsWarden(wire::Type::kPathOpened, 1, BytesOf(opened), {}, {&fd, 1});
   EXPECT_EQ(worker_.WaitForReply(1).json, "\"content\"");
 }
 
 TEST_F(ProbeTest, IsToldWhyAFileIsRefused) {
   worker_.Send(1, kOpen, R"({"path": "/etc/shadow"})");
-  worker_.ExpectFromWorker(wire::Type::kOpenPath);
-  Refuse(1, "not this one");
+  Bytes path;
+  Refuse(1, worker_.ExpectFromWorker(wire::Type::kOpenPath).Read<wire::OpenPath>(&path)->ask, "not this one");
   const auto reply = worker_.WaitForReply(1);
   EXPECT_EQ(reply.status, -4);
   EXPECT_EQ(reply.text, "not this one");
@@ -85,7 +86,7 @@ TEST_F(ProbeTest, StartsAProgramAndLearnsHowItEnded) {
   const wire::ProgramStatus ended{.kind = 1, .value = 42};
   REEVE_ASSERT_OK(sys::WriteAll(status->second.get(), BytesOf(ended)));
   const int fds[] = {status->first.get(), output->first.get()};
-  const wire::ProgramStarted started{.program = 9, .pid = 77};
+  const wire::ProgramStarted started{.program = 9, .pid = 77, .ask = run->ask};
   worker_.SendAsWarden(wire::Type::kProgramStarted, 1, BytesOf(started), {}, fds);
   EXPECT_EQ(worker_.WaitForReply(1).json, "[77, 42, true]");
 }
@@ -107,16 +108,16 @@ TEST_F(ProbeTest, SignalsAProgram) {
   const auto asked = worker_.ExpectFromWorker(wire::Type::kSignalProgram).Read<wire::SignalProgram>();
   EXPECT_EQ(asked->program, 9u);
   EXPECT_EQ(asked->signal, 15);
-  worker_.SendAsWarden(wire::Type::kProgramSignalled, 1);
+  worker_.SendAsWarden(wire::Type::kProgramSignalled, 1, BytesOf(wire::AskNumber{asked->ask}));
   EXPECT_EQ(worker_.WaitForReply(1).json, "\"\"");
   worker_.Send(2, kSignal, "{}");
-  worker_.ExpectFromWorker(wire::Type::kSignalProgram);
-  Refuse(2, "it has ended");
+  const auto again = worker_.ExpectFromWorker(wire::Type::kSignalProgram).Read<wire::SignalProgram>();
+  Refuse(2, again->ask, "it has ended");
   EXPECT_EQ(worker_.WaitForReply(2).json, "\"it has ended\"");
 }
 
 TEST_F(ProbeTest, AnAnswerToWhatWasNotAskedEndsTheWorker) {
-  Refuse(5, "what?");
+  Refuse(5, 5, "what?");
   const auto status = worker_.WaitForEnd();
   ASSERT_TRUE(status);
   EXPECT_NE(*status, 0);

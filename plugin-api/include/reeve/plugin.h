@@ -215,8 +215,12 @@ typedef struct reeve_agent_files {
   uint32_t struct_size;
   uint32_t reserved;
   /* [main] Asks for `path` on behalf of the request `request_id`, which must be unfinished and of a command whose
-   * manifest says `asks-warden`. A request may ask once. The answer never comes before this returns; it comes even
-   * when the request is finished first. Any status but REEVE_OK: not asked, no answer follows. */
+   * manifest says `asks-warden`. A request may ask, for files and programs together, as often as its command says
+   * (`asks: N`, 1 when it says nothing), one after the other or all at once: what is too much at one time waits in the
+   * agent. Each is answered, in any order; never before this returns, and even when the request is finished first. Any
+   * status but REEVE_OK: not asked, no answer follows.
+   * For a command with `check: file` policy's rules for the host decide, for one without `check` those for this plugin
+   * (`plugins.NAME.directories`), whose `id` the manifest names under `directories`. */
   int32_t (*open)(const reeve_agent *agent, uint64_t request_id, reeve_str path, uint32_t access, uint32_t flags,
                   reeve_on_opened on_opened, void *context);
 } reeve_agent_files;
@@ -275,7 +279,11 @@ typedef struct reeve_agent_run {
   uint32_t struct_size;
   uint32_t reserved;
   /* [main] As `open` of reeve.agent.files/1. `program` and what it points at are lent until this returns. At most
-   * 32,768 words and 2 MiB of arguments and environment: else REEVE_ERROR_LIMIT. */
+   * 32,768 words and 2 MiB of arguments and environment: else REEVE_ERROR_LIMIT.
+   * For a command without `check` the program is one of this plugin's own (`plugins.NAME.programs`), which its manifest
+   * names under `programs`; the first argument is the rule's name there, and the program is then called by the path
+   * under `run`, or that path itself. At most 32 of them run at one time.
+   * `request_id` 0: for no request, which only those programs may be that the manifest calls `standing`. */
   int32_t (*run)(const reeve_agent *agent, uint64_t request_id, const reeve_program *program,
                  reeve_on_started on_started, void *context);
   /* [main] Signals the whole group of a program that this process started. `request_id` is the request on whose

@@ -1,0 +1,165 @@
+"""Programs and directories that a plugin's own commands may have, by a plugin that asks for what it is told."""
+
+import shutil
+
+import pytest
+
+from conftest import BUILD
+from running_reeve import reeve_in_directory, wait_until
+
+POLICY = """\
+schema: 1
+name: asking
+commands: {allow: ["asking-*", guest-exec, guest-file-open]}
+exec:
+  rules:
+    date: {run: /bin/date, args: any, as: nobody, reason: for the host}
+files:
+  directories:
+    - {id: host, path: HOST, access: [read]}
+plugins:
+  asking:
+    sandbox: {open-files: 256}
+    programs:
+      echo: {run: /bin/echo, args: [[{repeat: {of: {regex: "[a-z0-9]+", max: 8}, max: 3}}]], as: nobody}
+      tell: {run: /bin/echo, args: [[{literal: told}, {username: {except: [root]}}]], as: nobody}
+    directories:
+      - {id: notes, path: NOTES, access: [read], match: ["*.txt"]}
+"""
+ABSENT = "plugin asking asks for program absent, which policy does not grant"
+
+
+@pytest.fixture
+def stopped(reeve_install):
+    with reeve_in_directory(reeve_install) as reeve:
+        plugins = reeve.directory / "plugins"
+        shutil.copytree(reeve_install / "lib/reeve/plugins", plugins)
+        for name in ("asking.so", "asking.plugin.yaml"):
+            shutil.copy2(BUILD / "tests/plugins" / name, plugins)
+        reeve.plugins = plugins
+        reeve.notes, reeve.host = reeve.directory / "notes", reeve.directory / "host"
+        for number, directory in enumerate((reeve.notes, reeve.host)):
+            directory.mkdir()
+            (directory / "a.txt").write_text(f"text {number}")
+        reeve.policy = POLICY.replace("NOTES", str(reeve.notes)).replace("HOST", str(reeve.host))
+        reeve.start_asking = lambda policy=None, *words: (
+            reeve.write_policy(policy or reeve.policy), reeve.start("--plugin-dir", str(plugins), *words))
+        yield reeve
+
+
+@pytest.fixture
+def reeve(stopped):
+    stopped.start_asking()
+    yield stopped
+
+
+def line_of(reeve, text):
+    lines = (reeve.etc / "policy.yaml").read_text().splitlines()
+    return next(number for number, line in enumerate(lines, 1) if text in line)
+
+
+def refusal(command, what, rule, reeve, text=None):
+    line = line_of(reeve, text or f"{rule}: {{")
+    return {"refusal": f"{command} refused: {what} is not allowed by policy rule '{rule}' in {reeve.etc}/policy.yaml:{line}"}
+
+
+def test_a_granted_program_runs_several_times_for_one_request(reeve):
+    words = [["echo", f"n{i}"] for i in range(20)]
+    answer = reeve.call("asking-run", programs=words)["return"]
+    assert answer == [{"exit-code": 0, "output": f"n{i}\n"} for i in range(20)]
+    answer = reeve.call("asking-run-one-by-one", programs=[["/bin/echo", "a"], ["echo"], ["echo", "b", "c"]])["return"]
+    assert answer == [{"exit-code": 0, "output": text} for text in ("a\n", "\n", "b c\n")]
+
+
+def test_a_request_asks_no_more_often_than_its_command_says(reeve):
+    answer = reeve.call("asking-run-one-by-one", programs=[["echo", "a"]] * 4)["return"]
+    assert [one.get("exit-code") for one in answer] == [0, 0, 0, None]
+    assert "has asked as often as it may" in answer[3]["refusal"]
+    assert reeve.call("asking-once", program=["echo", "a"])["return"] == [{"exit-code": 0, "output": "a\n"}]
+
+
+def test_what_is_not_granted_is_refused_by_rule_file_and_line(reeve):
+    answer = reeve.call("asking-run", programs=[["/bin/true"], ["echo", "--help"], ["echo", "a", "b", "c", "d"], ["absent"]])
+    default = "schema: 1"
+    assert answer["return"] == [
+        refusal("asking-run", "/bin/true", "default", reeve, default), refusal("asking-run", "echo", "echo", reeve),
+        refusal("asking-run", "echo", "echo", reeve), refusal("asking-run", "absent", "default", reeve, default)]
+    assert ABSENT in reeve.log()
+
+
+def test_at_most_32_programs_of_a_plugin_run_at_one_time(stopped):
+    policy = stopped.policy.replace("echo: {run: /bin/echo, args: [[{repeat: {of: {regex: \"[a-z0-9]+\", max: 8}, max: 3}}]]",
+                                    "echo: {run: /bin/sleep, args: [[{literal: '1'}]]")
+    stopped.start_asking(policy)
+    answer = stopped.call("asking-run", programs=[["echo", "1"]] * 40)["return"]
+    assert [one.get("exit-code") for one in answer].count(0) == 32
+    assert {one["refusal"] for one in answer if "refusal" in one} == {"32 earlier ones have not ended"}
+
+
+def test_the_hosts_rules_are_not_the_plugins_nor_the_other_way_round(reeve):
+    assert reeve.call("asking-once", program=["/bin/date"])["return"] == [
+        refusal("asking-once", "/bin/date", "default", reeve, "schema: 1")]
+    assert reeve.call("guest-exec", path="/bin/date")["return"]["pid"] > 0
+    refused = reeve.call("guest-exec", path="/bin/echo", arg=["a"])["error"]
+    assert refused["class"] == "GenericError" and "/bin/echo is not allowed by policy rule 'default'" in refused["desc"]
+    answer = reeve.call("asking-open", paths=[f"{reeve.host}/a.txt", f"{reeve.notes}/a.txt"])["return"]
+    assert "is not allowed by policy rule 'default'" in answer[0]["refusal"] and answer[1] == {"output": "text 0"}
+    refused = reeve.call("guest-file-open", path=f"{reeve.notes}/a.txt")["error"]
+    assert refused["class"] == "GenericError" and "policy rule 'default'" in refused["desc"]
+
+
+def test_files_are_opened_by_the_hundred_for_one_request(reeve):
+    names = [f"{i}.txt" for i in range(150)]
+    for name in names:
+        (reeve.notes / name).write_text(name)
+    paths = [f"{reeve.notes}/{name}" for name in names]
+    assert reeve.call("asking-open", paths=paths)["return"] == [{"output": name} for name in names]
+    (reeve.notes / "other").write_text("")
+    (refused,) = reeve.call("asking-open", paths=[f"{reeve.notes}/other"])["return"]
+    assert refused == refusal("asking-open", f"{reeve.notes}/other", "notes", reeve, "id: notes")
+
+
+def test_deny_beats_a_plugins_rule(stopped):
+    stopped.start_asking(stopped.policy + f"deny: {{exec: [{{run: /bin/echo}}], files: ['{stopped.notes}/a.txt']}}\n")
+    (refused,) = stopped.call("asking-once", program=["echo", "a"])["return"]
+    assert "is not allowed by policy rule 'deny.exec'" in refused["refusal"]
+    (refused,) = stopped.call("asking-open", paths=[f"{stopped.notes}/a.txt"])["return"]
+    assert "is not allowed by policy rule 'deny.files'" in refused["refusal"]
+
+
+def test_a_standing_program_runs_without_a_request_and_another_does_not(stopped):
+    reeve = stopped
+    reeve.start_asking(None, "-v")
+    assert reeve.call("asking-standing", program=["tell", "told", "alice"])["return"] == [
+        {"exit-code": 0, "output": "told alice\n"}]
+    line = line_of(reeve, "tell: {")
+    told = f"plugin asking runs /bin/echo without a request, by its policy rule 'tell' in {reeve.etc}/policy.yaml:{line}"
+    wait_until(lambda: told in reeve.log(), 5, "the log tells of it")
+    assert reeve.call("asking-standing", program=["tell", "told", "root"])["return"] == [
+        refusal("plugin asking", "tell", "tell", reeve)]
+    assert reeve.call("asking-standing", program=["echo", "a"])["return"] == [refusal("plugin asking", "echo", "echo", reeve)]
+    wait_until(lambda: "the plugin's manifest does not ask to run it without a request" in reeve.log(), 5, "and why")
+
+
+def test_what_no_manifest_asks_for_is_a_mistake_of_the_policy(stopped):
+    stopped.start_asking(stopped.policy.replace("      echo: {", "      ehco: {"))
+    assert f"policy.yaml:{line_of(stopped, 'ehco')}: plugin asking asks for no program 'ehco'; did you mean 'echo'?" in stopped.log()
+
+
+def test_a_helper_stands_where_reeve_stands(stopped):
+    helper = stopped.install / "libexec/reeve/reeve-compile"
+    assert helper.exists()
+    policy = stopped.policy.replace("      tell: {", "      helper: {run: reeve-compile, args: [[{literal: --nonsense}]], confine: admin, "
+                                    "reason: is there}\n      tell: {")
+    stopped.start_asking(policy)
+    (answer,) = stopped.call("asking-once", program=["helper", "--nonsense"])["return"]
+    assert answer["exit-code"] == 1 and str(helper) in answer["output"]
+
+
+def test_the_hook_of_the_command_line_is_no_business_of_another_plugin(stopped):
+    hook = stopped.directory / "hook"
+    hook.write_text("#!/bin/sh\necho hooked $1\n")
+    hook.chmod(0o755)
+    stopped.start_asking(None, f"-F{hook}")
+    (refused,) = stopped.call("asking-once", program=["fsfreeze-hook", "thaw"])["return"]
+    assert "is not allowed by policy rule 'default'" in refused["refusal"]
