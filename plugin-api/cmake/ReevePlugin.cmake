@@ -37,7 +37,7 @@ function(reeve_plugin_headers target manifest)
       DEPENDS ${path} ReevePlugin::manifest VERBATIM)
     add_custom_target(${name}-manifest-headers DEPENDS ${directory}/${name}_commands.h)
   endif()
-  target_include_directories(${target} PRIVATE ${directory})
+  target_include_directories(${target} PUBLIC ${directory})
   add_dependencies(${target} ${name}-manifest-headers)
 endfunction()
 
