@@ -14,6 +14,8 @@ from running_agent import connect
 
 MIB = 1 << 20
 PING = b'{"execute":"guest-ping"}\n'
+INFORMATION = b'{"execute":"guest-get-osinfo"}\n'
+INTERFACES = b'{"execute":"guest-network-get-interfaces"}\n'
 BURST = 100
 BIG_READ_BYTES = 48 * MIB
 # Two round trips after a process was stopped, its sockets may still hold what it would have answered.
@@ -119,13 +121,12 @@ def ping_us(agent, effort):
     return request_us(agent, PING, effort)
 
 
-def information_request(agent):
-    """guest-get-osinfo, and until Reeve has it, the example plugin's command, which takes the same way."""
-    return b'{"execute":"%b"}\n' % (b"__com.example_hello" if agent.name == "reeve" else b"guest-get-osinfo")
-
-
 def information_us(agent, effort):
-    return request_us(agent, information_request(agent), effort)
+    return request_us(agent, INFORMATION, effort)
+
+
+def interfaces_us(agent, effort):
+    return request_us(agent, INTERFACES, effort)
 
 
 def seek_us(agent, effort):

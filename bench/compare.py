@@ -97,7 +97,8 @@ def measure_all(table):
         table.pin(cpus)
         table.row(f"guest-ping, p50, {mode}", "us", client.ping_us, aim=ping_aim)
         table.row(f"guest-ping, {client.BURST} in flight, {mode}", "/s", client.pings_in_flight, aim=5, is_rate=True)
-        table.row(f"guest-get-osinfo (reeve: hello), p50, {mode}", "us", client.information_us, aim=information_aim)
+        table.row(f"guest-get-osinfo, p50, {mode}", "us", client.information_us, aim=information_aim)
+        table.row(f"guest-network-get-interfaces, p50, {mode}", "us", client.interfaces_us)
         table.row(f"guest-file-seek, p50, {mode}", "us", client.seek_us)
         table.row(f"guest-file-write, 1 MiB pieces, {mode}", "MiB/s", client.write_mib, aim=15, is_rate=True)
         table.row(f"guest-file-read, 1 MiB pieces, {mode}", "MiB/s", client.read_mib, aim=read_aim, is_rate=True)
@@ -106,16 +107,14 @@ def measure_all(table):
     table.row("sync while a worker is stuck (aim: under 1000)", "ms", client.sync_beside_stuck_command_ms, alone, rounds=3)
     if count_calls.is_possible():
         table.row("system calls of guest-ping", "calls", count_calls.ping, two, rounds=1)
-        table.row("system calls of guest-get-osinfo (reeve: hello)", "calls", count_calls.information, two, rounds=1)
+        table.row("system calls of guest-get-osinfo", "calls", count_calls.information, two, rounds=1)
         table.row("system calls of guest-file-seek", "calls", count_calls.seek, two, rounds=1)
         table.row("system calls of one guest-exec and status", "calls", count_calls.program, two, rounds=1)
 
 
 def install(build, into):
     """Reeve starts nothing that somebody else than root could have written, so it runs from no checkout."""
-    for component in [[], ["--component", "examples"]]:
-        subprocess.run(["cmake", "--install", build, "--prefix", into, *component], check=True,
-                       stdout=subprocess.DEVNULL, umask=0o022)
+    subprocess.run(["cmake", "--install", build, "--prefix", into], check=True, stdout=subprocess.DEVNULL, umask=0o022)
 
 
 def own_directory(parent, name):
@@ -129,7 +128,7 @@ def parse_options():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--build", type=pathlib.Path, default=ROOT / "build/release", help="where Reeve was built")
     options.add_argument("--prefix", type=pathlib.Path,
-                         help="where Reeve, and its component `examples`, are installed; nothing is built then")
+                         help="where Reeve is installed; nothing is built then")
     options.add_argument("--rounds", type=int, help="samples of each figure (7)")
     options.add_argument("--quick", action="store_true", help="fewer samples, and smaller ones: for a look, not for a record")
     options.add_argument("--json", action="store_true", help="the rows as JSON instead of the table")

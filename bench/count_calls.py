@@ -78,7 +78,7 @@ def ping(agent, _):
 
 
 def information(agent, _):
-    return _per_line(agent, client.information_request(agent))
+    return _per_line(agent, client.INFORMATION)
 
 
 def seek(agent, _):

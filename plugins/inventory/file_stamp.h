@@ -22,6 +22,6 @@ struct FileStamp {
 };
 
 // Links are followed. Fails with kNotFound when there is none.
-Result<FileStamp> StampOf(const std::string& path);
+Result<FileStamp> StampOf(const char* path);
 
 }  // namespace reeve::inventory

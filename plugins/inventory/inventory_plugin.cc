@@ -42,7 +42,7 @@ Result<std::string> InventoryPlugin::ReadProc(const char* name) const {
 }
 
 void InventoryPlugin::GetOsinfo(const Request&, const GuestGetOsinfo&, Reply& reply) {
-  reply.ReturnValue(OsInfoOf(os_release_.Read()));
+  reply.Return(os_info_.Json());
 }
 
 void InventoryPlugin::GetHostName(const Request&, const GuestGetHostName&, Reply& reply) {

@@ -35,7 +35,7 @@ class InventoryPlugin : public plugin::Plugin {
   // The whole text of an inherited file of /proc as it is now.
   Result<std::string> ReadProc(const char* name) const;
 
-  OsReleaseFile os_release_;
+  OsInfo os_info_;
   std::optional<NetlinkTables> tables_;  // from their first use on
 };
 

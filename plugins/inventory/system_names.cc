@@ -3,6 +3,7 @@
 #include <sys/utsname.h>
 
 #include "base/sys.h"
+#include "reeve/typed.hpp"
 
 namespace reeve::inventory {
 namespace {
@@ -12,22 +13,6 @@ constexpr const char* kPlaces[] = {"/etc/os-release", "/usr/lib/os-release"};
 std::optional<std::string> Find(const OsRelease& release, std::string_view key) {
   const auto found = release.find(key);
   return found == release.end() ? std::nullopt : std::optional(found->second);
-}
-
-}  // namespace
-
-const OsRelease& OsReleaseFile::Read() {
-  for (const char* path : kPlaces) {
-    const Result<FileStamp> stamp = StampOf(path);
-    if (!stamp) continue;
-    if (stamp_ == *stamp) return values_;
-    const Result<std::string> text = sys::ReadFile(path, kMaxOsReleaseBytes);
-    if (!text) continue;
-    stamp_ = *stamp;
-    values_ = ParseOsRelease(*text);
-    return values_;
-  }
-  return values_;
 }
 
 inventory_manifest::GuestOSInfo OsInfoOf(const OsRelease& release) {
@@ -46,6 +31,30 @@ inventory_manifest::GuestOSInfo OsInfoOf(const OsRelease& release) {
   info.variant = Find(release, "VARIANT");
   info.variant_id = Find(release, "VARIANT_ID");
   return info;
+}
+
+}  // namespace
+
+std::optional<OsInfo::File> OsInfo::Look() {
+  for (const char* path : kPlaces) {
+    if (const Result<FileStamp> stamp = StampOf(path)) return File{path, *stamp};
+  }
+  return std::nullopt;
+}
+
+std::string_view OsInfo::Json() {
+  const std::optional<File> file = Look();
+  if (!json_.empty() && file == file_) return json_;
+  OsRelease release;
+  if (file) {
+    const Result<std::string> text = sys::ReadFile(file->path, kMaxOsReleaseBytes);
+    if (text) release = ParseOsRelease(*text);
+  }
+  plugin::JsonWriter json;
+  plugin::WriteValue(json, OsInfoOf(release));
+  json_ = json.text();
+  file_ = file;
+  return json_;
 }
 
 Result<inventory_manifest::GuestHostName> HostName() {

@@ -12,18 +12,25 @@
 
 namespace reeve::inventory {
 
-// The first of /etc/os-release and /usr/lib/os-release that is there, read again when it has changed.
-class OsReleaseFile {
+// Kernel, and the first of /etc/os-release and /usr/lib/os-release that can be read.
+class OsInfo {
  public:
-  // Empty when there is none, or it cannot be read: then only the kernel is known.
-  const OsRelease& Read();
+  // A GuestOSInfo as JSON, good until the next call; the file is read again when it has changed. Without one only the
+  // kernel is known.
+  std::string_view Json();
 
  private:
-  std::optional<FileStamp> stamp_;  // of what `values_` came from
-  OsRelease values_;
+  struct File {
+    const char* path = nullptr;
+    FileStamp stamp;
+    friend bool operator==(const File& a, const File& b) { return a.path == b.path && a.stamp == b.stamp; }
+  };
+  static std::optional<File> Look();
+
+  std::optional<File> file_;  // what `json_` was made of
+  std::string json_;
 };
 
-inventory_manifest::GuestOSInfo OsInfoOf(const OsRelease& release);
 Result<inventory_manifest::GuestHostName> HostName();
 
 }  // namespace reeve::inventory
