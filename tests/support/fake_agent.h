@@ -172,6 +172,10 @@ class FakeAgent {
 
   // ---- Programs: the last one that was started. Refused when the test says so.
   void RefusePrograms(int32_t error_number, std::string text) { run_refusal_ = {error_number, std::move(text)}; }
+  // Only those that are asked for by this name.
+  void RefuseProgram(const std::string& name, int32_t error_number, std::string text) {
+    run_refusals_[name] = {error_number, std::move(text)};
+  }
   FakeProgram& program() { return *programs_.back(); }
   size_t program_count() const { return programs_.size(); }
   void SetNextPid(uint32_t pid) { next_pid_ = pid; }
@@ -286,12 +290,16 @@ class FakeAgent {
     return REEVE_OK;
   }
 
+  static std::optional<std::pair<int32_t, std::string>> RefusalOf(std::string_view program) {
+    const auto found = self_->run_refusals_.find(std::string(program));
+    return found == self_->run_refusals_.end() ? self_->run_refusal_ : std::optional(found->second);
+  }
   // The answer comes in the next turn, never before this returns.
   static int32_t AskToRun(const reeve_agent*, uint64_t, const reeve_program* asked, reeve_on_started on_started,
                           void* context) {
-    if (self_->run_refusal_) {
-      self_->loop_.After(std::chrono::nanoseconds(0), [on_started, context] {
-        on_started(context, nullptr, self_->run_refusal_->first, StrOf(self_->run_refusal_->second));
+    if (const auto refusal = RefusalOf(ViewOf(asked->arguments[0]))) {
+      self_->loop_.After(std::chrono::nanoseconds(0), [on_started, context, refusal] {
+        on_started(context, nullptr, refusal->first, StrOf(refusal->second));
       });
       return REEVE_OK;
     }
@@ -387,6 +395,7 @@ class FakeAgent {
   std::optional<std::pair<int32_t, std::string>> open_refusal_;
   std::vector<std::unique_ptr<FakeProgram>> programs_;
   std::optional<std::pair<int32_t, std::string>> run_refusal_;
+  std::map<std::string, std::pair<int32_t, std::string>> run_refusals_;
   std::pair<int32_t, std::string> signal_refusal_ = {0, ""};
   std::vector<std::pair<uint64_t, int32_t>> signals_;
   uint32_t next_pid_ = 4711;

@@ -94,14 +94,15 @@ class Reeve:
         path.write_text(text)
         return path
 
-    def start(self, *arguments, channel=None, environment=None, waits=True, **popen):
+    def start(self, *arguments, channel=None, environment=None, waits=True, blocked=NEVER, **popen):
         """`channel`: the -m and -p words, by default the socket's. Started again after an end, the log goes on."""
+        if blocked:
+            arguments = ("-b", blocked, *arguments)
         words = ["-m", "unix-listen", "-p", str(self.socket)] if channel is None else channel
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [f"{self.install}/sbin/reeved", *words, "-t", f"{self.directory}/state", "--etc-dir", str(self.etc),
-                 "--var-dir", f"{self.directory}/var", "--plugin-dir", f"{self.install}/lib/reeve/plugins", "-b", NEVER,
-                 *arguments],
+                 "--var-dir", f"{self.directory}/var", "--plugin-dir", f"{self.install}/lib/reeve/plugins", *arguments],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", umask=0o022,
                 env={**ENVIRONMENT, **(environment or {})}, **popen)
         if waits:
