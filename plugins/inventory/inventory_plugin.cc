@@ -54,7 +54,7 @@ void InventoryPlugin::GetTime(const Request&, const GuestGetTime&, Reply& reply)
 }
 
 void InventoryPlugin::GetTimezone(const Request&, const GuestGetTimezone&, Reply& reply) {
-  reply.ReturnValue(TimeZoneNow());
+  Answer(reply, TimeZoneNow());
 }
 
 void InventoryPlugin::GetUsers(const Request&, const GuestGetUsers&, Reply& reply) {

@@ -48,6 +48,7 @@ std::string_view OsInfo::Json() {
   OsRelease release;
   if (file) {
     const Result<std::string> text = sys::ReadFile(file->path, kMaxOsReleaseBytes);
+    if (!text && !json_.empty()) return json_;
     if (text) release = ParseOsRelease(*text);
   }
   plugin::JsonWriter json;

@@ -16,7 +16,8 @@ namespace reeve::inventory {
 class OsInfo {
  public:
   // A GuestOSInfo as JSON, good until the next call; the file is read again when it has changed. Without one only the
-  // kernel is known.
+  // kernel is known. One that cannot be read counts as unchanged: a sandbox lets in files and not their names, so what
+  // replaced one is read by the next process only.
   std::string_view Json();
 
  private:

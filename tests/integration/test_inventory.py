@@ -7,6 +7,7 @@ import contextlib
 import datetime
 import os
 import pathlib
+import re
 import shutil
 import struct
 import subprocess
@@ -17,6 +18,7 @@ import zoneinfo
 import pytest
 
 from running_agent import Agent, QEMU_GA, connect, qemu_ga_words, reeve_words
+from running_reeve import reeve_in_directory, status_of
 from side_by_side import text_of, value_of
 
 ORDINARY_LIMIT_S = 0.05
@@ -118,6 +120,7 @@ class PrivatePlace:
         self._holder = subprocess.Popen(["unshare", "--net", "--mount", "--propagation", "private", "sleep", "infinity"])
         self.enter = ["nsenter", "--target", str(self._holder.pid), "--net", "--mount"]
         self._wait_until_it_is_apart()
+        self.run("mount", "--make-rshared", "/")  # what is mounted later is seen by a worker, as on a machine with systemd
         self.run("ip", "link", "set", "lo", "up")
         self.run("mount", "-t", "tmpfs", "tmpfs", "/run")
         self.place = None
@@ -203,7 +206,33 @@ def test_os_release_in_single_quotes_and_with_a_bad_line_is_still_read(private):
     assert (info["name"], info.get("id")) == ("Changed", None)
 
 
+def test_os_release_that_was_replaced_under_the_worker_keeps_its_last_values(private):
+    for name in ("first", "second"):
+        (private.directory / name).write_text(f"NAME={name}\n")
+    private.run("mount", "--bind", str(private.directory / "first"), "/usr/lib/os-release")
+    place = private.start()
+    assert place.value("guest-get-osinfo")["name"] == "first"
+    private.run("mount", "--bind", str(private.directory / "second"), "/usr/lib/os-release")
+    info = place.value("guest-get-osinfo")
+    assert (info["name"], info["kernel-release"]) == ("first", os.uname().release)
+
+
 # ---- time
+
+
+def test_zone_that_was_replaced_by_one_that_cannot_be_read_is_an_error_and_not_utc(private):
+    etc = private.directory / "etc"
+    etc.mkdir(0o755)
+    for name in ("passwd", "group", "nsswitch.conf", "ld.so.cache"):
+        shutil.copy(f"/etc/{name}", etc)
+    shutil.copy("/usr/share/zoneinfo/Asia/Tokyo", etc / "localtime")
+    private.run("mount", "--bind", str(etc), "/etc")
+    place = private.start()
+    assert place.value("guest-get-timezone")["zone"] == "JST"
+    shutil.copy("/usr/share/zoneinfo/Asia/Kathmandu", etc / "new")
+    (etc / "new").rename(etc / "localtime")
+    reply, _ = place.ask("guest-get-timezone")
+    assert text_of(reply) == "open /etc/localtime: Permission denied"
 
 
 def test_time_lies_between_qemu_gas(machine):
@@ -415,6 +444,39 @@ def test_devices_are_those_of_sysfs_that_have_a_driver(machine):
         assert device["id"]["type"] == "pci"
         assert device["driver-name"] == os.path.basename(os.readlink((carried or [path])[0] / "driver"))
         assert device["driver-version"]
+
+
+# ---- its sandbox, from outside
+
+
+def test_worker_has_no_capability_and_shares_network_and_names_with_the_machine(machine):
+    machine.value("guest-get-osinfo")
+    pid = machine.reeve.process("reeve-worker")
+    status = status_of(pid)
+    for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+        assert int(status[name], 16) == 0, name
+    assert "0" not in status["Uid"].split() and status["Groups"] == "" and status["NoNewPrivs"] == "1"
+    shared = {kind for kind in ("net", "uts", "mnt", "ipc") if os.readlink(f"/proc/{pid}/ns/{kind}") == os.readlink(f"/proc/self/ns/{kind}")}
+    assert shared == {"net", "uts"}
+
+
+def test_worker_inherits_what_its_manifest_names_and_no_other_file(machine):
+    machine.value("guest-get-osinfo")
+    pid = machine.reeve.process("reeve-worker")
+    links = {os.readlink(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")}
+    files = {re.sub(r"^/proc/\d+/", "/proc/", link) for link in links if link.startswith("/")}
+    assert files == {"/dev/null", "/proc/mountinfo", "/proc/net/route", "/proc/net/ipv6_route", "/proc/loadavg", "/proc/stat",
+                     "/proc/diskstats"}
+
+
+def test_worker_with_nothing_granted_says_what_is_missing(reeve_install):
+    with reeve_in_directory(reeve_install) as reeve:
+        reeve.write_policy("schema: 1\nprofile: standard\nplugins: {inventory: {sandbox: {inherit: []}}}\n")
+        reeve.start()
+        reply = reeve.call("guest-get-load")
+        assert text_of(reply) == "proc:loadavg was not granted to the plugin inventory"
+        assert "return" in reeve.call("guest-get-osinfo")
+        assert "inherit proc:loadavg" in reeve.log()
 
 
 # ---- all of them
