@@ -2,6 +2,7 @@
 // one act and tells how it ended. Usage: sandbox_attacker load|run ACT
 
 #include <dlfcn.h>
+#include <linux/rtnetlink.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -63,6 +64,29 @@ long LoadObject() {
   return ::dlopen(sandbox::kPluginPath, RTLD_NOW | RTLD_LOCAL) != nullptr ? 0 : -1;
 }
 
+// Over an inherited route socket: 0 when the kernel answers, -1 with its errno when it refuses. A change that changes
+// nothing, should the kernel ever carry it out.
+long AskForTheFirstLink(uint16_t type) {
+  struct {
+    nlmsghdr header;
+    ifinfomsg link;
+  } request{};
+  request.header.nlmsg_len = sizeof request;
+  request.header.nlmsg_type = type;
+  request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+  request.link.ifi_index = 1;
+  if (::send(sandbox::kFirstInheritedFd, &request, sizeof request, 0) < 0) return -1;
+  struct {
+    nlmsghdr header;
+    nlmsgerr error;
+    char rest[8192];
+  } answer{};
+  if (::recv(sandbox::kFirstInheritedFd, &answer, sizeof answer, 0) < 0) return -1;
+  if (answer.header.nlmsg_type != NLMSG_ERROR) return 0;
+  errno = -answer.error.error;
+  return errno == 0 ? 0 : -1;
+}
+
 long Abort() {
   std::abort();
 }
@@ -74,6 +98,10 @@ AttackReport Act(const std::string& name) {
     result = DoItsWork();
   } else if (name == "load an object") {
     result = LoadObject();
+  } else if (name == "read a link") {
+    result = AskForTheFirstLink(RTM_GETLINK);
+  } else if (name == "change a link") {
+    result = AskForTheFirstLink(RTM_SETLINK);
   } else if (name == "abort") {
     result = Abort();
   } else if (name.starts_with("family ")) {

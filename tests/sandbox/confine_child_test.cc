@@ -265,6 +265,22 @@ TEST_F(RunDirectoryTest, StateListenerAndRouteSocketAreMadeBeforeTheRootIsGone) 
   EXPECT_THAT(expected->fds, testing::IsSupersetOf({10, 11, 12}));
 }
 
+TEST_F(ConfineChildTest, ARouteSocketMadeByRootReadsAndChangesNothing) {
+  policy::SandboxProfile profile = TestWorker();
+  InheritedFd routes;
+  routes.kind = InheritedFd::Kind::kNetlinkRoute;
+  profile.inherited = {routes};
+  for (const auto& [act, error] : {std::pair("read a link", 0), std::pair("change a link", EPERM)}) {
+    ConfinedProcess::Options options;
+    options.act = act;
+    auto process = ConfinedProcess::Start(profile, options);
+    REEVE_ASSERT_OK(process);
+    const ConfinedProcess::End end = process->Finish();
+    ASSERT_TRUE(end.report) << "status " << end.status;
+    EXPECT_EQ(end.report->error, error) << act;
+  }
+}
+
 TEST_F(ConfineChildTest, ADescriptorThatTheWardenForgotDoesNotReachTheChild) {
   const UniqueFd low(::open("/dev/null", O_RDONLY));  // survives exec by itself
   const UniqueFd middle(::fcntl(low.get(), F_DUPFD, 300));
