@@ -2,11 +2,13 @@
 
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include <cerrno>
 
 #include "agent/sandbox/capabilities.h"
 #include "agent/sandbox/seccomp_install.h"
+#include "base/log.h"
 
 namespace reeve::sandbox {
 namespace {
@@ -27,8 +29,20 @@ Status ForbidOwnCode() {
   return FailErrno("forbid memory that is written and executed");
 }
 
+// The room for it is that of all data (policy::ResourceLimits). Where the service may not have so much, what is mapped later
+// would fail in the middle: then nothing is locked, which costs speed at most, since a frozen file system can be read.
+Result<bool> MayLockAll() {
+  rlimit locked{}, data{};
+  if (::getrlimit(RLIMIT_MEMLOCK, &locked) < 0 || ::getrlimit(RLIMIT_DATA, &data) < 0) return FailErrno("getrlimit");
+  return locked.rlim_cur >= data.rlim_cur;
+}
+
 Status LockMemory(const SandboxEntry& entry) {
   if (!entry.locks_memory) return {};
+  if (!REEVE_TRY(MayLockAll())) {
+    LogWarning("memory is not locked: RLIMIT_MEMLOCK is below what the plugin may use");
+    return {};
+  }
   if (::mlockall(MCL_CURRENT | MCL_FUTURE) < 0) return FailErrno("lock memory");
   return {};
 }
