@@ -78,9 +78,10 @@ bool IsMoreSpecific(const NamePattern& left, const NamePattern& right) {
 }
 
 // What denies guest-exec denies Reeve's own ways to the same: who closed programs years ago, on qemu-ga's command line or
-// here, knew no other name for them.
+// here, knew no other name for them. So it is with freezing.
 std::string_view OlderNameOf(std::string_view command) {
-  return command == "exec-run" || command == "exec-kill" ? "guest-exec" : "";
+  if (command == "exec-run" || command == "exec-kill") return "guest-exec";
+  return command == "fsfreeze-freeze-disks" ? "guest-fsfreeze-freeze" : "";
 }
 
 const NamePattern* MostSpecificDeny(const std::vector<NamePattern>& patterns, std::string_view name) {

@@ -126,6 +126,14 @@ TEST(DecideCommandTest, WhatDeniesGuestExecDeniesReevesOwnWaysToTheSame) {
   }
 }
 
+TEST(DecideCommandTest, WhatDeniesGuestFsfreezeFreezeDeniesFreezingByDisk) {
+  Policy policy = StandardLike();
+  policy.profile_commands.allow = {Pattern("*")};
+  policy.commands.deny = {Pattern("guest-fsfreeze-freeze")};
+  EXPECT_FALSE(CommandOf(policy, "fsfreeze-freeze-disks").is_allowed());
+  EXPECT_TRUE(CommandOf(policy, "fsfreeze-report").is_allowed());
+}
+
 TEST(DecideCommandTest, WhatAllowsGuestExecOpensNothingElse) {
   Policy policy = StandardLike();
   policy.commands.allow = {Pattern("guest-exec")};
