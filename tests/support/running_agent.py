@@ -11,7 +11,8 @@ START_LIMIT_S = 20
 QEMU_GA = "/usr/sbin/qemu-ga"
 # No agent of a test may touch the machine that it runs on.
 NEVER = ",".join([
-    "guest-fsfreeze-freeze", "guest-fsfreeze-freeze-list", "guest-fstrim", "guest-shutdown", "guest-suspend-disk",
+    "guest-fsfreeze-freeze", "guest-fsfreeze-freeze-list", "fsfreeze-freeze-disks", "guest-fstrim", "guest-shutdown",
+    "guest-suspend-disk",
     "guest-suspend-ram", "guest-suspend-hybrid", "guest-set-time", "guest-set-vcpus", "guest-set-memory-blocks",
     "guest-set-user-password", "guest-ssh-add-authorized-keys", "guest-ssh-remove-authorized-keys"])
 # Both children's programs inherit this and nothing else.
