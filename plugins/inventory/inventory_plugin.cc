@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include "plugins/inventory/devices.h"
+#include "plugins/inventory/disk_reply.h"
+#include "plugins/inventory/filesystem_reply.h"
 #include "plugins/inventory/interfaces.h"
 #include "plugins/inventory/memory_blocks.h"
 #include "plugins/inventory/proc_file.h"
@@ -30,6 +32,14 @@ void Answer(plugin::Reply& reply, const Result<T>& value) {
 }
 
 }  // namespace
+
+InventoryPlugin::InventoryPlugin(plugin::Agent& agent)
+    : Plugin(agent),
+      mounts_(agent.Inherited("mountinfo")),
+      disks_(storage::Sysfs(), udev_),
+      usages_({.post = [&agent](std::function<void()> call) { agent.Post(std::move(call)); },
+               .after = [&agent](uint64_t delay_ms,
+                                 std::function<void()> call) { agent.After(delay_ms, std::move(call)); }}) {}
 
 Result<int> InventoryPlugin::Inherited(const char* name) const {
   const int fd = agent().Inherited(name);
@@ -112,6 +122,25 @@ void InventoryPlugin::GetDevices(const Request&, const GuestGetDevices&, Reply& 
   utsname kernel{};
   ::uname(&kernel);
   reply.ReturnValue(DevicesIn(kPciDirectory, kernel.release));
+}
+
+void InventoryPlugin::GetDisks(const Request&, const GuestGetDisks&, Reply& reply) {
+  reply.ReturnValue(DiskInfosOf(disks_.Current(agent().NowMs())));
+}
+
+void InventoryPlugin::GetFsinfo(const Request&, const GuestGetFsinfo&, Reply& reply) {
+  const Result<int> mountinfo = Inherited("mountinfo");
+  if (!mountinfo) return AnswerError(reply, mountinfo.error());
+  const Result<const storage::MountList*> list = mounts_.Current();
+  if (!list) return AnswerError(reply, list.error());
+  std::vector<storage::Mount> mounts;
+  for (const storage::FileSystem& file_system : (*list)->file_systems) mounts.push_back(file_system.mount);
+  auto infos = FilesystemInfosOf(**list, disks_.Current(agent().NowMs()));
+  usages_.Read(mounts, [infos = std::move(infos),
+                        kept = std::make_shared<Reply>(std::move(reply))](const UsageReader::Usages& usages) mutable {
+    Complete(infos, usages);
+    kept->ReturnValue(infos);
+  });
 }
 
 }  // namespace reeve::inventory

@@ -3,14 +3,20 @@
 #include "inventory_commands.hpp"
 #include "plugins/inventory/netlink_dump.h"
 #include "plugins/inventory/system_names.h"
+#include "plugins/inventory/usage_reader.h"
 #include "reeve/plugin.hpp"
+#include "storage/disk_table.h"
+#include "storage/mounts.h"
 
 namespace reeve::inventory {
 
 // The getters. What each answers is read and understood by its topic's files.
 class InventoryPlugin : public plugin::Plugin {
  public:
-  using Plugin::Plugin;
+  // One answer waits for a dead mount, and the others do not wait for it.
+  static constexpr uint32_t kMaxConcurrency = 8;
+
+  explicit InventoryPlugin(plugin::Agent& agent);
 
   void GetOsinfo(const Request& request, const inventory_manifest::GuestGetOsinfo& arguments, Reply& reply);
   void GetHostName(const Request& request, const inventory_manifest::GuestGetHostName& arguments, Reply& reply);
@@ -28,6 +34,8 @@ class InventoryPlugin : public plugin::Plugin {
   void GetCpustats(const Request& request, const inventory_manifest::GuestGetCpustats& arguments, Reply& reply);
   void GetDiskstats(const Request& request, const inventory_manifest::GuestGetDiskstats& arguments, Reply& reply);
   void GetDevices(const Request& request, const inventory_manifest::GuestGetDevices& arguments, Reply& reply);
+  void GetDisks(const Request& request, const inventory_manifest::GuestGetDisks& arguments, Reply& reply);
+  void GetFsinfo(const Request& request, const inventory_manifest::GuestGetFsinfo& arguments, Reply& reply);
 
  private:
   // Of the manifest's `inherit:`, lent.
@@ -37,6 +45,10 @@ class InventoryPlugin : public plugin::Plugin {
 
   OsInfo os_info_;
   std::optional<NetlinkTables> tables_;  // from their first use on
+  storage::MountTable mounts_;
+  storage::UdevDatabase udev_;
+  storage::DiskTable disks_;
+  UsageReader usages_;
 };
 
 }  // namespace reeve::inventory

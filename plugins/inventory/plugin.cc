@@ -6,4 +6,5 @@ REEVE_PLUGIN(InventoryPlugin, inventory_manifest::Manifest, &InventoryPlugin::Ge
              &InventoryPlugin::GetTime, &InventoryPlugin::GetTimezone, &InventoryPlugin::GetUsers,
              &InventoryPlugin::GetInterfaces, &InventoryPlugin::GetRoutes, &InventoryPlugin::GetVcpus,
              &InventoryPlugin::GetMemoryBlocks, &InventoryPlugin::GetMemoryBlockInfo, &InventoryPlugin::GetLoad,
-             &InventoryPlugin::GetCpustats, &InventoryPlugin::GetDiskstats, &InventoryPlugin::GetDevices)
+             &InventoryPlugin::GetCpustats, &InventoryPlugin::GetDiskstats, &InventoryPlugin::GetDevices,
+             &InventoryPlugin::GetDisks, &InventoryPlugin::GetFsinfo)

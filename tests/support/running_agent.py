@@ -93,13 +93,13 @@ def qemu_ga_words(directory):
     return [QEMU_GA, "-m", "unix-listen", "-p", f"{directory}/socket", "-t", str(directory), "-b", NEVER]
 
 
-def start_reeve(directory, install, *options):
-    """`options` of its own behind the usual ones."""
-    return Agent("reeve", [*reeve_words(directory, install), *options], directory / "socket", directory / "log")
+def start_reeve(directory, install, *options, within=()):
+    """`options` of its own behind the usual ones. `within`: the words of a program that becomes the agent."""
+    return Agent("reeve", [*within, *reeve_words(directory, install), *options], directory / "socket", directory / "log")
 
 
-def start_qemu_ga(directory, *options):
-    return Agent("qemu-ga", [*qemu_ga_words(directory), *options], directory / "socket", directory / "log")
+def start_qemu_ga(directory, *options, within=()):
+    return Agent("qemu-ga", [*within, *qemu_ga_words(directory), *options], directory / "socket", directory / "log")
 
 
 def connect(agent, timeout_s=60):

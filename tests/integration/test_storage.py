@@ -1,0 +1,370 @@
+"""guest-get-disks and guest-get-fsinfo, held against Debian's qemu-ga on the same machine, field by field, and against the
+machine itself. Mounts are made in a mount namespace of the test's own, in which both agents run; nothing is ever frozen."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+import pytest
+
+from running_agent import QEMU_GA, connect, start_qemu_ga, start_reeve
+from side_by_side import value_of
+
+MOUNTS = 500
+# VDSM takes an agent for dead that needs longer.
+PATIENCE_S = 1.0
+
+
+class PrivateMounts:
+    """A mount namespace to which nothing of the machine's changes comes, and from which nothing leaves. Within it mounts are
+    shared, as systemd has them."""
+
+    def __init__(self):
+        self._holder = subprocess.Popen(
+            ["unshare", "--mount", "--propagation", "private", "sh", "-c",
+             "mount --make-rshared / && echo ready; exec sleep infinity"],
+            stdout=subprocess.PIPE)
+        assert self._holder.stdout.readline() == b"ready\n"
+        self.within = ("nsenter", f"--target={self._holder.pid}", "--mount", "--")
+        self._loops = []
+
+    def run(self, script):
+        return subprocess.run([*self.within, "sh", "-ec", script], check=True, capture_output=True, text=True).stdout
+
+    def loop(self, image):
+        """A loop device of this test's own."""
+        device = subprocess.run(["losetup", "--find", "--show", image], check=True, capture_output=True, text=True).stdout.strip()
+        self._loops.append(device)
+        return device
+
+    def end(self):
+        self._holder.kill()
+        self._holder.wait()
+        for device in self._loops:
+            subprocess.run(["losetup", "--detach", device], check=False)
+
+
+@pytest.fixture(scope="module")
+def mounts():
+    if os.geteuid() != 0:
+        pytest.skip("mounts need root")
+    private = PrivateMounts()
+    yield private
+    private.end()
+
+
+@pytest.fixture(scope="module")
+def folder(mounts):
+    path = pathlib.Path(tempfile.mkdtemp(prefix="reeve-storage-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+def running(name, folder, mounts, request):
+    directory = pathlib.Path(tempfile.mkdtemp(prefix=f"{name}-", dir=folder))
+    directory.chmod(0o755)
+    if name == "qemu-ga":
+        if not os.access(QEMU_GA, os.X_OK):
+            pytest.skip("no qemu-ga here to compare with")
+        return start_qemu_ga(directory, within=mounts.within)
+    return start_reeve(directory, request.getfixturevalue("reeve_install"), within=mounts.within)
+
+
+@pytest.fixture(scope="module")
+def reeve(folder, mounts, request):
+    agent = running("reeve", folder, mounts, request)
+    yield agent
+    agent.stop()
+
+
+@pytest.fixture(scope="module")
+def qemu_ga(folder, mounts, request):
+    agent = running("qemu-ga", folder, mounts, request)
+    yield agent
+    agent.stop()
+
+
+def ask(agent, command):
+    with connect(agent) as client:
+        return value_of(client.call(command))
+
+
+def timed(agent, command):
+    """The value, and the seconds that it took with a worker that runs."""
+    with connect(agent) as client:
+        value_of(client.call(command))
+        begin = time.monotonic()
+        value = value_of(client.call(command))
+        return value, time.monotonic() - begin
+
+
+def image(folder, name, kind):
+    path = folder / name
+    with open(path, "wb") as file:
+        file.truncate(64 << 20)
+    subprocess.run([f"mkfs.{kind}", "-q", path], check=True, capture_output=True)
+    return path
+
+
+def without_serials(address):
+    """Where no udev runs qemu-ga knows no serial number; Reeve takes the kernel's."""
+    return {key: value for key, value in address.items() if key != "serial"}
+
+
+def comparable(infos):
+    """Of both: each file system once, by its oldest mount, as qemu-ga tells it since 9.0; 7.2 told bind mounts too. Without
+    the total that came with 9.1."""
+    oldest = {info["name"]: info for info in infos}
+    infos = [info for info in infos if info is oldest[info["name"]]]
+    for info in infos:
+        info.pop("total-bytes-privileged", None)
+        # The machine is not at rest, and neither are its own disks.
+        if info["mountpoint"] == "/":
+            info.pop("used-bytes"), info.pop("total-bytes")
+        info["disk"] = [without_serials(disk) for disk in info["disk"]]
+    return infos
+
+
+def comparable_disks(disks):
+    for disk in disks:
+        if "address" in disk:
+            disk["address"] = without_serials(disk["address"])
+    return disks
+
+
+@pytest.fixture(scope="module")
+def loop_mounts(folder, mounts):
+    """ext4 on a loop at a path with odd characters, the same bound to another, and file systems without a disk."""
+    device = mounts.loop(image(folder, "ext4.img", "ext4"))
+    place = folder / "tree"
+    mounts.run(f"""
+        mkdir -p '{place}/a b' {place}/bound {place}/memory {place}/closed/below {place}/upper {place}/work {place}/merged
+        mount {device} '{place}/a b'
+        mount --bind '{place}/a b' {place}/bound
+        mount -t tmpfs none {place}/memory
+        mount -t overlay none -o lowerdir=/usr,upperdir={place}/memory/u,workdir={place}/memory/w {place}/merged || true
+    """)
+    return device, place
+
+
+def test_file_systems_are_told_as_qemu_ga_tells_them_in_its_order(reeve, qemu_ga, loop_mounts):
+    device, place = loop_mounts
+    ours, theirs = ask(reeve, "guest-get-fsinfo"), ask(qemu_ga, "guest-get-fsinfo")
+    assert comparable(ours) == comparable(theirs)
+    assert [info["mountpoint"] for info in ours][0] == f"{place}/a b", "the last mounted is first"
+    assert ours[0]["name"] == pathlib.Path(device).name
+    assert ours[0]["type"] == "ext4"
+    assert ours[0]["disk"] == []
+
+
+def test_usage_is_what_the_file_system_says(reeve, mounts, loop_mounts):
+    _, place = loop_mounts
+    info = next(info for info in ask(reeve, "guest-get-fsinfo") if info["mountpoint"] == f"{place}/a b")
+    size, blocks, free, available = (int(word) for word in mounts.run(f"stat -f -c '%S %b %f %a' '{place}/a b'").split())
+    assert info["used-bytes"] == (blocks - free) * size
+    assert info["total-bytes"] == (blocks - free + available) * size
+    assert info["total-bytes-privileged"] == blocks * size
+
+
+def test_every_disk_of_a_file_system_has_four_numbers_of_its_controller(reeve, loop_mounts):
+    for info in ask(reeve, "guest-get-fsinfo"):
+        assert isinstance(info["disk"], list)
+        for disk in info["disk"]:
+            assert {key: type(value) for key, value in disk["pci-controller"].items()} == {
+                "domain": int, "bus": int, "slot": int, "function": int}
+
+
+def test_disks_are_told_as_qemu_ga_tells_them_in_its_order(reeve, qemu_ga, loop_mounts):
+    ours, theirs = ask(reeve, "guest-get-disks"), ask(qemu_ga, "guest-get-disks")
+    assert comparable_disks(ours) == comparable_disks(theirs)
+    assert {"name": loop_mounts[0], "dependencies": [], "partition": False} in ours
+
+
+def test_a_disk_that_came_and_went_is_told_at_once(reeve, folder, mounts):
+    def names():
+        return [disk["name"] for disk in ask(reeve, "guest-get-disks")]
+    names()
+    time.sleep(1.2)  # until what was read counts as complete
+    names()
+    path = folder / "late.img"
+    path.write_bytes(bytes(1 << 20))
+    device = subprocess.run(["losetup", "--find", "--show", path], check=True, capture_output=True, text=True).stdout.strip()
+    try:
+        assert device in names()
+    finally:
+        subprocess.run(["losetup", "--detach", device], check=True)
+    assert device not in names()
+
+
+def test_a_mount_that_came_and_went_is_told_at_once(reeve, folder, mounts):
+    device = mounts.loop(image(folder, "late-mount.img", "ext4"))
+    place = folder / "late"
+    place.mkdir()
+
+    def is_told():
+        return str(place) in [info["mountpoint"] for info in ask(reeve, "guest-get-fsinfo")]
+    assert not is_told()
+    mounts.run(f"mount {device} {place}")
+    assert is_told()
+    mounts.run(f"umount {place}")
+    assert not is_told()
+
+
+def test_a_mount_below_a_directory_that_others_may_not_search_has_no_usage(reeve, folder, mounts):
+    device = mounts.loop(image(folder, "closed.img", "ext4"))
+    place = folder / "closed/below"
+    place.mkdir(parents=True)
+    place.parent.chmod(0o700)
+    mounts.run(f"mount {device} {place}")
+    try:
+        info = next(info for info in ask(reeve, "guest-get-fsinfo") if info["mountpoint"] == str(place))
+    finally:
+        mounts.run(f"umount {place}")
+    assert "used-bytes" not in info and "total-bytes" not in info
+    assert info["type"] == "ext4"
+
+
+def test_a_mount_that_the_worker_does_not_see_has_no_usage_rather_than_anothers(reeve, folder, mounts):
+    device = mounts.loop(image(folder, "unshared.img", "ext4"))
+    place = folder / "unshared"
+    place.mkdir()
+    ask(reeve, "guest-get-fsinfo")  # the worker runs
+    mounts.run(f"mount -t tmpfs none {place}; mount --make-private {place}; mkdir {place}/in; mount {device} {place}/in")
+    try:
+        info = next(info for info in ask(reeve, "guest-get-fsinfo") if info["mountpoint"] == f"{place}/in")
+    finally:
+        mounts.run(f"umount {place}/in; umount {place}")
+    assert "used-bytes" not in info
+
+
+def test_a_covered_file_system_is_left_out(reeve, folder, mounts):
+    device = mounts.loop(image(folder, "covered.img", "ext4"))
+    place = folder / "covered"
+    place.mkdir()
+    mounts.run(f"mount {device} {place}; mount -t tmpfs none {place}")
+    try:
+        assert str(place) not in [info["mountpoint"] for info in ask(reeve, "guest-get-fsinfo")]
+    finally:
+        mounts.run(f"umount {place}; umount {place}")
+
+
+@pytest.fixture(scope="module")
+def crowd(folder, mounts):
+    """As many mounts as a busy host of containers has, of loops and of none."""
+    place = folder / "crowd"
+    place.mkdir()
+    loop = mounts.loop(image(folder, "crowd.img", "ext4"))
+    mounts.run(f"""
+        mkdir -p {place}/disk; mount {loop} {place}/disk
+        i=0
+        while [ $i -lt {MOUNTS} ]; do
+          mkdir {place}/$i
+          if [ $((i % 2)) = 0 ]; then mount -t tmpfs none {place}/$i; else mount --bind {place}/disk {place}/$i; fi
+          i=$((i + 1))
+        done
+    """)
+    yield place
+    mounts.run(f"umount {place}/[0-9]* {place}/disk")
+
+
+def test_five_hundred_mounts_are_told_within_a_hosts_patience(reeve, qemu_ga, crowd):
+    ours, seconds = timed(reeve, "guest-get-fsinfo")
+    assert seconds < PATIENCE_S
+    assert comparable(ours) == comparable(ask(qemu_ga, "guest-get-fsinfo"))
+    assert sum(str(crowd) in info["mountpoint"] for info in ours) == 1
+
+
+def test_replies_normally_take_a_blink(reeve):
+    for command in ("guest-get-fsinfo", "guest-get-disks"):
+        assert min(timed(reeve, command)[1] for _ in range(5)) < 0.05, command
+
+
+def empty_loop(folder, mounts, name):
+    path = folder / name
+    path.write_bytes(bytes(1 << 20))
+    return mounts.loop(path)
+
+
+# A server of /dev/fuse that answers the first request, INIT, and no other: whoever looks at its mount waits.
+DEAD_FUSE = r"""
+import ctypes, os, struct, sys
+device = os.open("/dev/fuse", os.O_RDWR)
+place, kind, source = sys.argv[1:4]
+options = f"fd={device},rootmode=40000,user_id=0,group_id=0,allow_other" + (",blksize=512" if kind == "fuseblk" else "")
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.mount(source.encode(), place.encode(), kind.encode(), 0, options.encode()) != 0:
+    sys.exit(f"mount: {os.strerror(ctypes.get_errno())}")
+request = os.read(device, 1 << 17)
+unique = struct.unpack_from("<IIQ", request)[2]
+init = struct.pack("<IIIIHHIIHH8I", 7, 31, 0, 0, 0, 0, 4096, 0, 0, 0, *[0] * 8)[:64]
+os.write(device, struct.pack("<IiQ", 16 + len(init), 0, unique) + init)
+print("ready", flush=True)
+while True:
+    os.read(device, 1 << 17)
+"""
+
+
+@pytest.fixture
+def dead_fuse(folder, mounts):
+    """Mounts whose server gives no answer: `make(name, kind, source)`."""
+    if not os.path.exists("/dev/fuse"):
+        pytest.skip("no /dev/fuse here")
+    servers, places = [], []
+
+    def make(name, kind="fuse", source="dead"):
+        place = folder / name
+        place.mkdir()
+        places.append(place)
+        server = subprocess.Popen([*mounts.within, sys.executable, "-c", DEAD_FUSE, place, kind, source],
+                                  stdout=subprocess.PIPE)
+        servers.append(server)
+        assert server.stdout.readline() == b"ready\n", "the server could not mount"
+        looker = subprocess.Popen([*mounts.within, "stat", "--file-system", place], stdout=subprocess.DEVNULL)
+        servers.append(looker)  # which no signal ends before the server has gone
+        with pytest.raises(subprocess.TimeoutExpired):
+            looker.wait(0.2)
+        return place
+
+    yield make
+    for server in servers:
+        server.kill()
+    for server in servers:
+        server.wait(timeout=20)
+    for place in places:
+        mounts.run(f"umount --lazy {place}")
+
+
+def test_a_dead_fuse_mount_delays_nobody_and_is_not_told(reeve, dead_fuse):
+    place = dead_fuse("dead-plain")
+    infos, seconds = timed(reeve, "guest-get-fsinfo")
+    assert str(place) not in [info["mountpoint"] for info in infos]
+    assert seconds < 0.3
+
+
+def test_dead_mounts_on_a_disk_are_told_without_usage_and_the_others_with_it(reeve, folder, mounts, dead_fuse):
+    places = [dead_fuse(f"dead-block-{i}", "fuseblk", empty_loop(folder, mounts, f"dead-{i}.img")) for i in range(3)]
+    begin = time.monotonic()
+    infos = ask(reeve, "guest-get-fsinfo")
+    assert time.monotonic() - begin < PATIENCE_S
+    told = {info["mountpoint"]: info for info in infos}
+    for place in places:
+        assert "used-bytes" not in told[str(place)]
+    assert "used-bytes" in told["/"]
+    # Once known, they cost nothing, and the other getters never wait for them.
+    assert timed(reeve, "guest-get-fsinfo")[1] < 0.3
+
+
+def test_another_getter_does_not_wait_for_a_dead_mount(reeve, folder, mounts, dead_fuse):
+    dead_fuse("dead-other", "fuseblk", empty_loop(folder, mounts, "dead-other.img"))
+    with connect(reeve) as first, connect(reeve) as second:
+        second.call("guest-get-host-name")
+        first.send(b'{"execute": "guest-get-fsinfo"}\n')
+        begin = time.monotonic()
+        second.call("guest-get-host-name")
+        assert time.monotonic() - begin < 0.09, "fsinfo waits 100 ms for a mount that it has not yet seen to be dead"
+        first.read_line()
