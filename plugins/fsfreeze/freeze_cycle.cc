@@ -143,21 +143,21 @@ void FreezeCycle::End(EndReason reason, const std::string& why) {
   report_.error = why;
 }
 
-void FreezeCycle::Cancel(EndReason reason, const std::string& why) {
+void FreezeCycle::Cancel(EndReason reason, const std::string& why, Others others) {
   End(reason, why);
   freezer_.Cancel();
   if (tells_hooks_) return hooks_.Cancel();
   if (!is_freezing_) return;
   gate_.Wake();
-  // What it hangs for may be one that it has frozen itself.
-  world_.thawing->Do([this] {
-    const size_t count = freezer_.ThawHeld().thawed_count;
+  // What it hangs for may be one that it has frozen itself, or somebody else.
+  world_.thawing->Do([this, targets = TargetsOf(others)] {
+    const size_t count = freezer_.ThawHeld().thawed_count + freezer_.ThawOthers(targets).thawed_count;
     agent_.Post([this, count] { thawed_count_ += count; });
   });
 }
 
 void FreezeCycle::GiveUpFreeze(const std::string& why) {
-  if (phase_ == Phase::kFreezing) Cancel(EndReason::kCancelled, why);
+  if (phase_ == Phase::kFreezing) Cancel(EndReason::kCancelled, why, Others::kLeave);
   AnswerFreeze(Fail(Code::kTimedOut, why));
 }
 
@@ -172,7 +172,7 @@ void FreezeCycle::Thaw(OnCounted on_done) {
       report_.hooks.resize(hook_reports_);
       return StartThaw(Others::kThawToo);
     case Phase::kFreezing:
-      return Cancel(EndReason::kCancelled, "the freeze was cancelled by guest-fsfreeze-thaw");
+      return Cancel(EndReason::kCancelled, "the freeze was cancelled by guest-fsfreeze-thaw", Others::kThawToo);
     case Phase::kFrozen:
       End(EndReason::kThawed, "");
       return StartThaw(Others::kThawToo);
@@ -187,15 +187,17 @@ void FreezeCycle::StartThaw(Others others) {
   phase_ = Phase::kThawing;
   StopTimer();
   agent_.SetHeld(std::max<size_t>(1, report_.frozen_count));
-  std::vector<Target> targets;
-  if (others == Others::kThawToo) {
-    told_hooks_ = settings_.hooks;
-    if (Result<Listing> listing = world_.mounts->List()) targets = std::move(listing->targets);
-  }
-  world_.thawing->Do([this, targets = std::move(targets)] {
+  if (others == Others::kThawToo) told_hooks_ = settings_.hooks;
+  world_.thawing->Do([this, targets = TargetsOf(others)] {
     ThawOutcome outcome = ThawEverything(targets);
     agent_.Post([this, outcome = std::move(outcome)] { OnThawDone(outcome); });
   });
+}
+
+std::vector<Target> FreezeCycle::TargetsOf(Others others) {
+  if (others == Others::kLeave) return {};
+  Result<Listing> listing = world_.mounts->List();
+  return listing ? std::move(listing->targets) : std::vector<Target>();
 }
 
 ThawOutcome FreezeCycle::ThawEverything(const std::vector<Target>& others) {
@@ -298,7 +300,8 @@ void FreezeCycle::Tick() {
 void FreezeCycle::OnTimeout() {
   StopTimer();
   if (phase_ == Phase::kFreezing)
-    return Cancel(EndReason::kTimeout, "the freeze was cancelled: it took longer than the thaw timeout");
+    return Cancel(EndReason::kTimeout, "the freeze was cancelled: it took longer than the thaw timeout",
+                  Others::kLeave);
   if (phase_ != Phase::kFrozen) return;
   End(EndReason::kTimeout, "");
   if (report_.end == EndReason::kTimeout) Log(REEVE_LOG_WARNING, WordsOf(EndReason::kTimeout));

@@ -104,9 +104,10 @@ class FreezeCycle {
   void OnFreezeHooks(std::vector<HookReport> reports);
   void FreezeTargets(std::vector<Target> targets);
   void OnFreezeDone(FreezeOutcome outcome);
-  void Cancel(EndReason reason, const std::string& why);
-  void End(EndReason reason, const std::string& why);
   enum class Others : uint8_t { kLeave, kThawToo };
+  void Cancel(EndReason reason, const std::string& why, Others others);
+  void End(EndReason reason, const std::string& why);
+  std::vector<Target> TargetsOf(Others others);
   void StartThaw(Others others);
   void OnThawDone(const ThawOutcome& outcome);
   void OnThawFailed(const std::string& why);

@@ -300,6 +300,22 @@ TEST_F(FsfreezePluginTest, WhatHangsForWhatIsFrozenIsSetFreeByAThaw) {
   EXPECT_EQ(calls().frozen_count(), 0u);
 }
 
+TEST_F(FsfreezePluginTest, WhatHangsForWhatOthersFrozeIsSetFreeByAHostsThaw) {
+  Load();
+  stage_.mounts->listing.targets.push_back({{8, 3}, "/backup", "ext4"});
+  calls().frozen["/backup"] = 1;
+  std::shared_ptr<Answer> thaw;
+  calls().on_freeze = [&](const std::string&) {
+    if (thaw) return;
+    thaw = agent_.Begin("guest-fsfreeze-thaw", "{}");
+    EXPECT_EQ(calls().frozen["/backup"], 0);
+  };
+  Call("guest-fsfreeze-freeze-list", R"({"mountpoints": ["/"]})");
+  Turns();
+  EXPECT_EQ(thaw->value, "2");
+  EXPECT_EQ(calls().frozen_count(), 0u);
+}
+
 TEST_F(FsfreezePluginTest, TimeoutCancelsAFreezeThatTakesLonger) {
   Load(R"({"thaw-timeout": "2s"})");
   stage_.freezing.is_immediate = false;

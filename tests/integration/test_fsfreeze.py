@@ -192,6 +192,23 @@ def test_what_somebody_else_froze_is_passed_over_and_thawed_by_the_host(root_of)
     assert value(root, "guest-fsfreeze-thaw") == count
 
 
+def test_a_freeze_that_hangs_is_cancelled_by_a_thaw_of_another_channel(root_of):
+    root = root_of()
+    fcntl.ioctl(root.held["/mnt/ext4"], FIFREEZE, 0)  # on which /mnt/inner stands, which now can write nothing back
+    written = os.open(root.path("/mnt/inner/dirty"), os.O_WRONLY | os.O_CREAT)
+    os.pwrite(written, b"x" * 4096, 0)
+    os.close(written)
+    with Client(root.path("/run/socket")) as slow:
+        slow.send(b'{"execute": "guest-fsfreeze-freeze"}\n')
+        time.sleep(1)
+        began = time.monotonic()
+        assert value(root, "guest-fsfreeze-thaw") >= 1
+        assert time.monotonic() - began < 5
+        assert b"the freeze was cancelled by guest-fsfreeze-thaw" in slow.read_line()
+    assert status(root) == "thawed"
+    assert not any(root.is_frozen(place) for place in root.held)
+
+
 def test_nobody_thaws_and_the_timeout_does(root_of):
     root = root_of(settings_policy(thaw_timeout="3s"))
     value(root, "guest-fsfreeze-freeze")
