@@ -19,7 +19,7 @@ struct PermittedOpen {
   bool appends = false;
   // Lent: what the path comes to, once links are resolved, is held against the absolute `deny:` too. null: there is none.
   const policy::Decider* decider = nullptr;
-  std::string plugin;  // for who starts it: the plugin whose own directory it is; empty: one of files.directories
+  std::string plugin = {};  // for who starts it: the plugin whose own directory it is; empty: one of files.directories
 };
 
 // Opens the file below the rule's directory, as the user that this process is. Runs in a forked child: it may sleep as

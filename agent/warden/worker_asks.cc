@@ -174,7 +174,7 @@ Granted<const policy::ProgramRule*> WorkerAsks::RuleFor(uint32_t plugin, const L
   return &decider_.RulesOf(name)->programs[decision.index];
 }
 
-// No channel's trail tells of these; the log does, under the plugin's name.
+// No channel's trail tells of these; the log does, under the plugin's name, and not only when it is verbose.
 Granted<const policy::ProgramRule*> WorkerAsks::StandingRuleFor(uint32_t plugin, const ProgramAsk& ask) {
   const std::string& name = config_.plugins[plugin].name;
   const policy::Decision decision = decider_.PluginProgram(name, CallOf(ask), policy::Asking::kStanding);
@@ -186,8 +186,8 @@ Granted<const policy::ProgramRule*> WorkerAsks::StandingRuleFor(uint32_t plugin,
   }
   const policy::ProgramRule& rule = decider_.RulesOf(name)->programs[decision.index];
   if (is_told)
-    LogInfo("plugin " + name + " runs " + rule.run + " without a request, by its policy rule '" + rule.name + "' in " +
-            rule.origin.ToString());
+    LogWarning("plugin " + name + " runs " + rule.run + " without a request, by its policy rule '" + rule.name +
+               "' in " + rule.origin.ToString());
   return &rule;
 }
 

@@ -1,10 +1,16 @@
 """Programs and directories that a plugin's own commands may have, by a plugin that asks for what it is told."""
 
+import json
+import os
+import pathlib
 import shutil
+import signal
+import subprocess
 
 import pytest
+import yaml
 
-from conftest import BUILD
+from conftest import BUILD, ROOT
 from running_reeve import reeve_in_directory, wait_until
 
 POLICY = """\
@@ -127,9 +133,7 @@ def test_deny_beats_a_plugins_rule(stopped):
     assert "is not allowed by policy rule 'deny.files'" in refused["refusal"]
 
 
-def test_a_standing_program_runs_without_a_request_and_another_does_not(stopped):
-    reeve = stopped
-    reeve.start_asking(None, "-v")
+def test_a_standing_program_runs_without_a_request_and_another_does_not(reeve):
     assert reeve.call("asking-standing", program=["tell", "told", "alice"])["return"] == [
         {"exit-code": 0, "output": "told alice\n"}]
     line = line_of(reeve, "tell: {")
@@ -163,3 +167,54 @@ def test_the_hook_of_the_command_line_is_no_business_of_another_plugin(stopped):
     stopped.start_asking(None, f"-F{hook}")
     (refused,) = stopped.call("asking-once", program=["fsfreeze-hook", "thaw"])["return"]
     assert "is not allowed by policy rule 'default'" in refused["refusal"]
+
+
+def explain(reeve, *words):
+    ended = subprocess.run([f"{reeve.install}/bin/reevectl", "policy", "explain", "--json", "--etc-dir", str(reeve.etc), "--plugin-dir",
+                            str(reeve.plugins), "--plugin", *words], capture_output=True, text=True, timeout=20)
+    return ended.returncode, json.loads(ended.stdout) if ended.stdout else ended.stderr
+
+
+def test_reevectl_explains_what_a_plugin_may(stopped):
+    stopped.write_policy(stopped.policy)
+    code, told = explain(stopped, "asking", "run", "tell", "told", "alice")
+    assert code == 0 and told["rule"] == "tell" and told["line"] == line_of(stopped, "tell: {")
+    assert told["program"]["program here"] == "/usr/bin/echo" and told["program"]["without request"] == "also"
+    assert told["worker"]["programs"] == "echo, tell (also without a request)"
+    assert told["worker"]["directories"] == f"notes {stopped.notes}"
+    code, told = explain(stopped, "asking", "run", "/bin/echo", "--help")
+    assert code == 1 and [one["rule"] for one in told["steps"][0]["considered"]] == ["echo", "tell"]
+    assert explain(stopped, "asking", "run", "/bin/date")[0] == 1
+    assert explain(stopped, "asking", "open", f"{stopped.notes}/a.txt")[1]["rule"] == "notes"
+    assert explain(stopped, "asking", "open", f"{stopped.notes}/a.txt", "w")[0] == 1
+    assert explain(stopped, "asking", "open", f"{stopped.host}/a.txt")[0] == 1
+    for words, complaint in ((["askng", "run", "x"], "no plugin 'askng' is installed; did you mean 'asking'?"),
+                             (["asking", "walk", "x"], "'run PROGRAM [ARG...]' or 'open PATH [MODE]'"), (["asking", "run"], "'run PROGRAM")):
+        code, told = explain(stopped, *words)
+        assert code == 2 and complaint in told
+
+
+def test_state_outlives_the_worker_and_mounts_are_the_machines(stopped):
+    granted = ("sandbox: {open-files: 256, promises: [rpath], paths: [{read-directory: /}], inherit: [mountinfo, 'state:asking'], "
+               "namespaces: [host-mounts]}")
+    stopped.start_asking(stopped.policy.replace("sandbox: {open-files: 256}", granted))
+    seen = dict(text.split(": ", 1) for text in stopped.call("asking-descriptors")["return"])
+    here = [line.split()[4] for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()]
+    assert [line.split()[4] for line in seen["mounts"].splitlines()] == here
+    assert seen["state"] == "" and seen["directory"] == "opened" and seen["file"] == "Permission denied"
+    os.kill(stopped.worker("asking"), signal.SIGKILL)
+    wait_until(lambda: stopped.worker("asking") is None, 5, "the worker is gone")
+    seen = dict(text.split(": ", 1) for text in stopped.call("asking-descriptors")["return"])
+    assert seen["state"] == "kept"
+
+
+@pytest.mark.parametrize("profile", ["minimal", "standard", "open"])
+def test_the_profiles_grant_what_reeves_own_plugins_ask_for_and_nothing_else(profile):
+    granted = yaml.safe_load((ROOT / f"policy/profiles/{profile}.yaml").read_text())["plugins"]
+    for manifest in ROOT.glob("plugins/*/*.plugin.yaml"):
+        name = manifest.name.removesuffix(".plugin.yaml")
+        asked = yaml.safe_load(manifest.read_text()).get("sandbox", {})
+        for kind, key, names in (("programs", "program", list(granted.get(name, {}).get("programs", {}))),
+                                 ("directories", "directory", [one["id"] for one in granted.get(name, {}).get("directories", [])])):
+            wishes = {one[key] for one in asked.get(kind, [])}
+            assert "*" in wishes or set(names) <= wishes, f"{name}: {kind} of {profile} that nobody asks for"

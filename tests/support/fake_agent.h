@@ -55,6 +55,7 @@ class FakeAgent {
   // A program that the plugin believes to run. The descriptors are its own ends; closing one is its end of
   // the stream.
   struct FakeProgram {
+    uint64_t request_id = 0;  // 0: for none
     std::vector<std::string> arguments;
     std::optional<std::vector<std::string>> environment;
     uint32_t streams = 0;
@@ -295,8 +296,8 @@ class FakeAgent {
     return found == self_->run_refusals_.end() ? self_->run_refusal_ : std::optional(found->second);
   }
   // The answer comes in the next turn, never before this returns.
-  static int32_t AskToRun(const reeve_agent*, uint64_t, const reeve_program* asked, reeve_on_started on_started,
-                          void* context) {
+  static int32_t AskToRun(const reeve_agent*, uint64_t request_id, const reeve_program* asked,
+                          reeve_on_started on_started, void* context) {
     if (const auto refusal = RefusalOf(ViewOf(asked->arguments[0]))) {
       self_->loop_.After(std::chrono::nanoseconds(0), [on_started, context, refusal] {
         on_started(context, nullptr, refusal->first, StrOf(refusal->second));
@@ -311,6 +312,7 @@ class FakeAgent {
         program->environment->emplace_back(ViewOf(asked->environment[i]));
       }
     }
+    program->request_id = request_id;
     program->streams = asked->streams;
     program->stdin_bytes = asked->stdin_bytes;
     program->pid = self_->next_pid_++;

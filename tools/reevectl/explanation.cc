@@ -87,6 +87,20 @@ void DescribeWorker(const config::Plugin& plugin, Explanation& explanation) {
   lines.emplace_back("largest file", Bytes(sandbox.limits.file_bytes));
 }
 
+// What the plugin's own commands may have run and opened.
+void DescribeOwnRules(const policy::PluginRules* rules, Explanation& explanation) {
+  std::string programs;
+  std::string directories;
+  if (rules != nullptr) {
+    for (const policy::ProgramRule& rule : rules->programs)
+      programs += (programs.empty() ? "" : ", ") + rule.name + (rule.is_standing ? " (also without a request)" : "");
+    for (const policy::FileDirectory& one : rules->directories)
+      directories += (directories.empty() ? "" : ", ") + one.id + " " + one.path;
+  }
+  if (!programs.empty()) explanation.worker.emplace_back("programs", programs);
+  if (!directories.empty()) explanation.worker.emplace_back("directories", directories);
+}
+
 policy::Caller CallerOf(const Call& call) {
   policy::Caller caller = {.channel = call.channel};
   if (call.unix_uid) {
@@ -100,10 +114,11 @@ policy::Caller CallerOf(const Call& call) {
 }
 
 // What the warden looks at last: the name that this one comes to on this machine.
-void ResolveProgram(const policy::Decider& decider, const Call& call, std::vector<Step>& steps) {
+void ResolveProgram(const policy::Decider& decider, const std::string& program, const Call& call,
+                    std::vector<Step>& steps) {
   std::error_code error;
-  const std::string resolved = std::filesystem::canonical(call.args[0], error);
-  if (error || resolved == call.args[0]) return;
+  const std::string resolved = std::filesystem::canonical(program, error);
+  if (error || resolved == program) return;
   policy::Decision decision =
       decider.ResolvedProgram({.path = resolved, .args = std::span(call.args).subspan(1), .env = {}});
   if (!decision.is_allowed()) steps.push_back({"what the program is here, " + resolved, std::move(decision), {}});
@@ -117,15 +132,20 @@ void AskProgram(const policy::Decider& decider, const Call& call, Explanation& e
   explanation.steps.push_back(std::move(step));
   if (!decision.is_allowed()) return;
   DescribeProgram(decider.policy().programs[decision.index], explanation);
-  ResolveProgram(decider, call, explanation.steps);
+  ResolveProgram(decider, call.args[0], call, explanation.steps);
 }
 
-Status AskFile(const policy::Decider& decider, const Call& call, Explanation& explanation) {
+Result<policy::FileCall> FileCallOf(const Call& call) {
   const std::string mode = call.args.size() > 1 ? call.args[1] : "r";
   const auto access = core::AccessOfMode(mode);
   if (!access) return Fail(Code::kInvalidArgument, "'" + mode + "' is no mode of a file; r, w, a and so on");
+  return policy::FileCall{call.args[0], *access};
+}
+
+Status AskFile(const policy::Decider& decider, const Call& call, Explanation& explanation) {
+  const policy::FileCall file = REEVE_TRY(FileCallOf(call));
   Step step{"the file", {}, {}};
-  step.decision = decider.File(CallerOf(call), {call.args[0], *access}, &step.trace);
+  step.decision = decider.File(CallerOf(call), file, &step.trace);
   const policy::Decision decision = step.decision;
   explanation.steps.push_back(std::move(step));
   if (decision.is_allowed()) DescribeDirectory(decider.policy().directories[decision.index], explanation);
@@ -146,9 +166,66 @@ Status AskArguments(const policy::Decider& decider, const Found& found, const Ca
   return Fail(Code::kInvalidArgument, "policy does not look at the arguments of " + call.command + "; leave them out");
 }
 
+void AskOwnProgram(const policy::Decider& decider, const Call& call, Explanation& explanation) {
+  Step step{"the plugin's program", {}, {}};
+  step.decision =
+      decider.PluginProgram(call.plugin, {.path = call.args[0], .args = std::span(call.args).subspan(1), .env = {}},
+                            policy::Asking::kForRequest, &step.trace);
+  const policy::Decision decision = step.decision;
+  explanation.steps.push_back(std::move(step));
+  if (!decision.is_allowed()) return;
+  const policy::ProgramRule& rule = decider.RulesOf(call.plugin)->programs[decision.index];
+  DescribeProgram(rule, explanation);
+  explanation.program.emplace_back("without request", rule.is_standing ? "also" : "never");
+  ResolveProgram(decider, rule.run == "*" ? call.args[0] : rule.run, call, explanation.steps);
+}
+
+Status AskOwnFile(const policy::Decider& decider, const Call& call, Explanation& explanation) {
+  const policy::FileCall file = REEVE_TRY(FileCallOf(call));
+  Step step{"the plugin's file", {}, {}};
+  step.decision = decider.PluginFile(call.plugin, file, &step.trace);
+  const policy::Decision decision = step.decision;
+  explanation.steps.push_back(std::move(step));
+  if (decision.is_allowed()) DescribeDirectory(decider.RulesOf(call.plugin)->directories[decision.index], explanation);
+  return {};
+}
+
+Result<const config::Plugin*> FindPlugin(const config::Config& config, const std::string& name) {
+  std::vector<std::string> names;
+  for (const config::Plugin& plugin : config.plugins) {
+    if (plugin.name == name) return &plugin;
+    names.push_back(plugin.name);
+  }
+  return Fail(Code::kInvalidArgument, "no plugin '" + name + "' is installed" + policy::DidYouMean(name, names));
+}
+
+void Conclude(const config::Plugin& plugin, Explanation& explanation) {
+  const policy::Decision& last = explanation.steps.back().decision;
+  explanation.is_allowed = last.is_allowed() && plugin.is_enabled;
+  explanation.rule = last.rule;
+  explanation.origin = last.origin;
+  explanation.reason = plugin.is_enabled ? last.reason : plugin.disabled_reason;
+  DescribeWorker(plugin, explanation);
+}
+
+Result<Explanation> ExplainOwn(const config::Config& config, const Call& call) {
+  const config::Plugin* const plugin = REEVE_TRY(FindPlugin(config, call.plugin));
+  const policy::Decider decider = REEVE_TRY(policy::Decider::Create(config.policy));
+  const bool is_run = call.command == "run";
+  if ((!is_run && call.command != "open") || call.args.empty())
+    return Fail(Code::kInvalidArgument, "of a plugin's own: 'run PROGRAM [ARG...]' or 'open PATH [MODE]'");
+  Explanation explanation;
+  if (is_run) AskOwnProgram(decider, call, explanation);
+  if (!is_run) REEVE_TRY(AskOwnFile(decider, call, explanation));
+  Conclude(*plugin, explanation);
+  DescribeOwnRules(decider.RulesOf(plugin->name), explanation);
+  return explanation;
+}
+
 }  // namespace
 
 Result<Explanation> Explain(const config::Config& config, const Call& call) {
+  if (!call.plugin.empty()) return ExplainOwn(config, call);
   const Found found = REEVE_TRY(FindCommand(config, call.command));
   const policy::Decider decider = REEVE_TRY(policy::Decider::Create(config.policy));
   Explanation explanation;
@@ -157,12 +234,8 @@ Result<Explanation> Explain(const config::Config& config, const Call& call) {
       decider.Command(CallerOf(call), {call.command, found.command->Has(config::kNeverDeniable)}, &command.trace);
   explanation.steps.push_back(std::move(command));
   if (explanation.steps[0].decision.is_allowed()) REEVE_TRY(AskArguments(decider, found, call, explanation));
-  const policy::Decision& last = explanation.steps.back().decision;
-  explanation.is_allowed = last.is_allowed() && found.plugin->is_enabled;
-  explanation.rule = last.rule;
-  explanation.origin = last.origin;
-  explanation.reason = found.plugin->is_enabled ? last.reason : found.plugin->disabled_reason;
-  DescribeWorker(*found.plugin, explanation);
+  Conclude(*found.plugin, explanation);
+  DescribeOwnRules(decider.RulesOf(found.plugin->name), explanation);
   return explanation;
 }
 

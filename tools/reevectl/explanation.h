@@ -14,8 +14,10 @@
 namespace reeve::reevectl {
 
 struct Call {
+  // Not empty: what this plugin's own commands may have run and opened, and `command` is `run` or `open`.
+  std::string plugin;
   std::string command;
-  std::vector<std::string> args;  // guest-exec: program and its arguments; guest-file-open: path and mode
+  std::vector<std::string> args;  // guest-exec, run: program and its arguments; guest-file-open, open: path and mode
   std::string channel = "default";
   std::optional<uint32_t> unix_uid;
   std::optional<uint32_t> vsock_cid;

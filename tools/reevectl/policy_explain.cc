@@ -119,7 +119,10 @@ void AddPolicyExplain(CLI::App& parent, const Common& common, ExitCode& exit_cod
       "After the options: COMMAND [ARG...], as\n"
       "  guest-set-time\n"
       "  guest-exec PROGRAM [ARG...]\n"
-      "  guest-file-open PATH [MODE]");
+      "  guest-file-open PATH [MODE]\n"
+      "With --plugin, what that plugin's own commands may have done:\n"
+      "  run PROGRAM [ARG...]\n"
+      "  open PATH [MODE]");
   // From the command on, words are the call's and nobody else's; so the common option is also this one's own.
   self->fallthrough(false);
   self->prefix_command();
@@ -131,6 +134,7 @@ void AddPolicyExplain(CLI::App& parent, const Common& common, ExitCode& exit_cod
   self->add_option("--channel", call->channel, "The channel's name in reeve.yaml")->capture_default_str();
   CLI::Option* uid = self->add_option("--unix-uid", call->unix_uid, "The host's process is a unix peer of this user");
   self->add_option("--vsock-cid", call->vsock_cid, "The peer is this CID of vsock")->excludes(uid);
+  self->add_option("--plugin", call->plugin, "Not the host: this plugin asks, by its own rules");
   self->callback([self, source, call, own, &common, &exit_code] {
     own->is_json = own->is_json || common.is_json;
     exit_code = ReadAndExplain(*self, *source, *call, *own);

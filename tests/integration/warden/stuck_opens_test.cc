@@ -1,11 +1,13 @@
 #include <fcntl.h>
 #include <linux/fuse.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -30,6 +32,7 @@ using std::chrono::seconds;
 constexpr uint32_t kPlugin = 1;
 constexpr uint32_t kWorker = 4;
 constexpr int kStuck = 20;
+constexpr uint32_t kOwnCommand = 3;
 constexpr auto kRead = static_cast<policy::FileAccessMask>(policy::FileAccess::kRead);
 
 config::Config Configuration(const std::string& granted) {
@@ -40,7 +43,10 @@ config::Config Configuration(const std::string& granted) {
       .name = "guest-file-open", .check = config::ArgumentCheck::kFile, .flags = config::kAsksWarden};
   config::CommandSpec run{.name = "guest-exec", .check = config::ArgumentCheck::kProgram, .flags = config::kAsksWarden};
   config::CommandSpec close{.name = "guest-file-close"};
-  config.plugins[kPlugin].commands = {open, run, close};
+  config::CommandSpec own{.name = "guest-set-vcpus", .flags = config::kAsksWarden};
+  own.asks = 3;
+  config.plugins[kPlugin].name = "system";
+  config.plugins[kPlugin].commands = {open, run, close, own};
   config.policy.commands.allow.push_back({.pattern = "*", .origin = {"policy.yaml", 1}});
   policy::FileDirectory directory;
   directory.id = "granted";
@@ -55,16 +61,39 @@ config::Config Configuration(const std::string& granted) {
   rule.inherits_environment = true;
   rule.confine = policy::Confinement::kUnconfined;
   config.policy.programs.push_back(rule);
+  policy::PluginRules plugin;
+  plugin.name = "system";
+  directory.id = "own";
+  directory.path = granted + "/own";
+  plugin.directories.push_back(directory);
+  rule.name = "true";
+  rule.run = "/bin/true";
+  plugin.programs.push_back(rule);
+  rule.name = "told";
+  rule.is_standing = true;
+  plugin.programs.push_back(rule);
+  for (policy::ProgramRule& one : plugin.programs) {
+    struct stat status;
+    one.program.resolved_path = fs::canonical(one.run).string();
+    if (::stat(one.program.resolved_path.c_str(), &status) == 0) {
+      one.program.device = status.st_dev;
+      one.program.inode = status.st_ino;
+    }
+  }
+  config.policy.plugins.push_back(plugin);
   return config;
 }
 
 class WorkerAsksTest : public testing::Test {
  protected:
   WorkerAsksTest() : loop_(*EventLoop::Create(clock_)), reaper_(loop_) {
+    ::signal(SIGPIPE, SIG_IGN);  // as the warden does: who started a program may be gone when it ends
     std::string pattern = (fs::temp_directory_path() / "reeve-asks-XXXXXX").string();
     top_ = ::mkdtemp(pattern.data());
     fs::create_directory(top_ / "dead");
     std::ofstream(top_ / "file") << "text";
+    fs::create_directory(top_ / "own");
+    std::ofstream(top_ / "own/file") << "own";
     config_ = Configuration(top_.string());
     decider_ = std::make_unique<policy::Decider>(*policy::Decider::Create(config_.policy));
     asks_ = std::make_unique<WorkerAsks>(
@@ -75,6 +104,7 @@ class WorkerAsksTest : public testing::Test {
   ~WorkerAsksTest() override {
     ::umount2((top_ / "dead").c_str(), MNT_DETACH);
     fs::remove_all(top_);
+    ::signal(SIGPIPE, SIG_DFL);
   }
 
   template <typename Claim>
@@ -190,10 +220,53 @@ TEST_F(WorkerAsksTest, AFileCommandRunsNoProgramAndAProgramCommandOpensNoFile) {
   EXPECT_TRUE(Run(2, {"/bin/true"}).has_value());
 }
 
+TEST_F(WorkerAsksTest, ACommandWithoutCheckHasItsPluginsRulesAndNotTheHosts) {
+  Announce(1, kOwnCommand);
+  Open(1, "own/file");
+  ASSERT_TRUE(AnswerOf(1)) << AnswerOf(1).error().text;
+  answers_.clear();
+  EXPECT_TRUE(Run(1, {"true"}).has_value());
+  Open(1, "file");
+  EXPECT_THAT(AnswerOf(1).error().text, testing::HasSubstr("guest-set-vcpus refused: "));
+  Announce(2, kOwnCommand);
+  EXPECT_THAT(Run(2, {"/bin/echo"}).error().text, testing::HasSubstr("is not allowed by policy rule 'default'"));
+}
+
+TEST_F(WorkerAsksTest, ARequestAsksAsOftenAsItsCommandSays) {
+  Announce(1, kOwnCommand);
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(Run(1, {"true"}).has_value()) << i;
+  EXPECT_THAT(Run(1, {"true"}).error().text, testing::HasSubstr("has asked as often as it may"));
+}
+
+TEST_F(WorkerAsksTest, WithoutARequestOnlyStandingProgramsRun) {
+  EXPECT_TRUE(Run(0, {"told"}).has_value());
+  const Granted<StartedProgram> refused = Run(0, {"true"});
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().text,
+              testing::HasSubstr("plugin system refused: true is not allowed by policy rule 'true'"));
+  Open(0, "own/file");
+  EXPECT_THAT(AnswerOf(0).error().text, testing::HasSubstr("was not announced"));
+}
+
+TEST_F(WorkerAsksTest, OfOnePluginsOwnProgramsSoManyRunAtOneTimeAndTheHostHasItsRoom) {
+  config_.policy.plugins[0].programs[1].run = "*";
+  config_.policy.plugins[0].programs[1].program = {};
+  std::vector<StartedProgram> running;
+  for (size_t i = 0; i < kMaxProgramsOfPlugin; ++i) {
+    Granted<StartedProgram> started = Run(0, {"/bin/sleep", "60"});
+    ASSERT_TRUE(started) << started.error().text;
+    running.push_back(std::move(*started));
+  }
+  EXPECT_THAT(Run(0, {"/bin/sleep", "60"}).error().text, testing::HasSubstr("32 earlier ones have not ended"));
+  Announce(1, 1);
+  EXPECT_TRUE(Run(1, {"/bin/true"}).has_value());
+  asks_->programs().SignalAll(SIGKILL);
+}
+
 TEST_F(WorkerAsksTest, AnAnnouncementThatMakesNoSenseIsTheCoresMistake) {
   const wire::Announce channel{.worker = kWorker, .channel = 1};
   const wire::Announce peer{.worker = kWorker, .peer_kind = 9};
-  const wire::Announce command{.worker = kWorker, .command = 3};
+  const wire::Announce command{.worker = kWorker, .command = 4};
   const wire::Announce never_asks{.worker = kWorker, .command = 2};
   for (const wire::Announce& what : {channel, peer, command, never_asks})
     EXPECT_THAT(asks_->Announce(kPlugin, 1, 0, what), FailsWith(Code::kBadMessage));
