@@ -1,7 +1,6 @@
 """What known clients send, in their order and spelling, and what they insist on in the replies."""
 
 import base64
-import itertools
 import json
 import os
 import pathlib
@@ -14,6 +13,7 @@ import time
 
 import pytest
 
+import replayers
 from side_by_side import PROGRAM_LIMIT_S, agents, connect, decoded, encoded, start_qemu_ga, start_reeve, text_of, value_of
 
 agent = agents(["reeve", "qemu-ga"])
@@ -25,41 +25,12 @@ def client(agent):
         yield connection
 
 
-
 # ---- Proxmox VE ----
-
-
-class Proxmox:
-    """A connection for each command; a delimited sync and the command in one write, `arguments` always there; the reply is
-    0xFF, a line, a line, and not a byte more."""
-
-    def __init__(self, agent):
-        self._agent = agent
-        self._ids = itertools.count(1)
-
-    def call(self, command, **arguments):
-        number = int(f"{os.getpid()}0{next(self._ids)}") + 2**32
-        sync = json.dumps({"arguments": {"id": number}, "execute": "guest-sync-delimited"}).encode()
-        request = json.dumps({"arguments": {name.replace("_", "-"): value for name, value in arguments.items()},
-                              "execute": command}).encode()
-        with connect(self._agent) as client:
-            client.send(sync + b"\n" + request + b"\n")
-            assert client.read_line() == b'\xff{"return": %d}' % number
-            reply = client.read_line()
-            assert client._buffer == b""
-        return value_of(json.loads(reply))
-
-    def run(self, path, *arguments, **more):
-        pid = self.call("guest-exec", path=path, arg=list(arguments), capture_output=True, **more)["pid"]
-        end = time.monotonic() + PROGRAM_LIMIT_S
-        while not (status := self.call("guest-exec-status", pid=pid))["exited"]:
-            assert time.monotonic() < end
-        return status
 
 
 @pytest.fixture
 def proxmox(agent):
-    return Proxmox(agent)
+    return replayers.Proxmox(lambda: connect(agent))
 
 
 def lines_of_76(data):
@@ -135,39 +106,29 @@ def test_libvirt_reads_two_mebibytes_in_one_line(client, tmp_path):
 
 # ---- KubeVirt ----
 
-NEEDED_FOR_KEYS = ["guest-exec", "guest-exec-status", "guest-file-open", "guest-file-close", "guest-file-read",
-                   "guest-file-write"]
+
+@pytest.fixture
+def kubevirt(client):
+    return replayers.KubeVirt(client)
 
 
-def probe(client, path, *arguments):
-    pid = value_of(client.call("guest-exec", path=path, arg=list(arguments), capture_output=True))["pid"]
-    assert pid > 0
-    end = time.monotonic() + PROGRAM_LIMIT_S
-    while not (status := value_of(client.call("guest-exec-status", pid=pid)))["exited"]:
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    return status
+def test_kubevirt_finds_a_version_and_the_commands_for_keys_by_files(kubevirt):
+    assert kubevirt.enabled() >= {"guest-ping", "guest-info", *kubevirt.FOR_KEYS_BY_FILES}
+    assert kubevirt.call("guest-info")["version"].split(".")[0].isdigit()
 
 
-def test_kubevirt_finds_the_commands_that_it_checks(client):
-    info = value_of(client.call("guest-info"))
-    enabled = {command["name"] for command in info["supported_commands"] if command["enabled"]}
-    assert enabled >= {"guest-ping", "guest-info", *NEEDED_FOR_KEYS}
-    assert info["version"].split(".")[0].isdigit()
-
-
-def test_kubevirt_exec_probe(client):
-    assert probe(client, "/bin/sh", "-c", "exit 3") == {"exited": True, "exitcode": 3}
-    status = probe(client, "/bin/echo", "alive")
+def test_kubevirt_exec_probe(kubevirt):
+    assert kubevirt.probe("/bin/sh", "-c", "exit 3") == {"exited": True, "exitcode": 3}
+    status = kubevirt.probe("/bin/echo", "alive")
     assert (status["exitcode"], decoded(status["out-data"])) == (0, b"alive\n")
 
 
-def test_kubevirt_writes_keys_without_ssh_commands(client, tmp_path):
+def test_kubevirt_writes_keys_without_ssh_commands(kubevirt, client, tmp_path):
     keys = tmp_path / ".ssh/authorized_keys"
-    assert probe(client, "getent", "passwd", "root")["exitcode"] == 0
+    assert kubevirt.probe("getent", "passwd", "root")["exitcode"] == 0
     assert "No such file or directory" in text_of(client.call("guest-file-open", path=str(keys), mode="r"))
-    assert probe(client, "mkdir", "-p", str(keys.parent))["exitcode"] == 0
-    assert probe(client, "chown", "root:root", str(keys.parent))["exitcode"] == 0
+    assert kubevirt.probe("mkdir", "-p", str(keys.parent))["exitcode"] == 0
+    assert kubevirt.probe("chown", "root:root", str(keys.parent))["exitcode"] == 0
     handle = value_of(client.call("guest-file-open", path=str(keys), mode="w"))
     value_of(client.call("guest-file-write", handle=handle, buf_b64=encoded(b"ssh-ed25519 AAAA me\n")))
     value_of(client.call("guest-file-close", handle=handle))
@@ -188,7 +149,8 @@ class Ansible:
 
     def is_supported(self):
         commands = value_of(self._client.call("guest-info"))["supported_commands"]
-        return all({"enabled": True, "name": name, "success-response": True} in commands for name in NEEDED_FOR_KEYS)
+        return all({"enabled": True, "name": name, "success-response": True} in commands
+                   for name in replayers.KubeVirt.FOR_KEYS_BY_FILES)
 
     def execute(self, command):
         pid = value_of(self._client.call("guest-exec", path="/bin/sh", arg=["-c", command], capture_output=True))["pid"]
