@@ -21,20 +21,29 @@ AGENT = os.environ.get("AGENT", "reeve")
 
 sys.path.insert(0, str(ROOT / "tests/support"))
 import sdk as sdks  # noqa: E402
+import served  # noqa: E402
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "reeve: asks for more than qemu-ga 7.2 can do")
+    config.addinivalue_line("markers", "asks(command, ...): the host sends these, so Reeve must have them")
+
+
+def reason_to_skip(item):
+    if AGENT != "reeve":
+        return item.get_closest_marker("reeve") and f"{AGENT} stands in for Reeve and cannot do this"
+    return served.unserved(*(command for mark in item.iter_markers("asks") for command in mark.args))
+
+
+# What the others would notice comes late: new hardware, sleep. What takes Reeve off the guest comes last.
+LATE = ["test_hardware.py", "test_power.py", "test_package.py"]
 
 
 def pytest_collection_modifyitems(items):
-    # What takes Reeve off the guest comes last.
-    items.sort(key=lambda item: item.path.name == "test_package.py")
-    if AGENT == "reeve":
-        return
+    items.sort(key=lambda item: LATE.index(item.path.name) + 1 if item.path.name in LATE else 0)
     for item in items:
-        if item.get_closest_marker("reeve"):
-            item.add_marker(pytest.mark.skip(reason=f"{AGENT} stands in for Reeve and cannot do this"))
+        if reason := reason_to_skip(item):
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 def find_package():
@@ -123,6 +132,13 @@ def installation(booted_guest):
 @pytest.fixture(scope="session")
 def guest(booted_guest, installation):
     return booted_guest
+
+
+@pytest.fixture
+def data(guest):
+    """The mount point of the data disk's file system."""
+    guest.check("mountpoint -q /data || { mkdir -p /data && mount LABEL=data /data; }")
+    return "/data"
 
 
 @pytest.fixture(autouse=True)

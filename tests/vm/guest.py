@@ -16,10 +16,12 @@ import libvirt
 import libvirt_qemu
 
 HERE = pathlib.Path(__file__).resolve().parent
+NAME = "reeve-guest"
 AGENT_PORT = "org.qemu.guest_agent.0"
 
 # An emulated guest boots in 15 s on an idle machine; a loaded one takes several times that.
 BOOT_LIMIT_S = 240
+DATA_BYTES = 256 << 20
 AGENT_LIMIT_S = 60
 
 # libvirt prints each error to stderr besides raising it; an agent that is awaited would fill the screen.
@@ -124,10 +126,20 @@ class Guest:
         self._make_disks()
         self._start_daemon()
         self._connection = libvirt.open(self.uri)
-        self._domain = self._connection.createXML(self._domain_xml(), 0)
-        self._shell = TestShell(self.folder / "test.sock")
-        self.run("true", timeout_s=BOOT_LIMIT_S)
+        self._power_on()
         self.check("mkdir -p /payload && tar -xf /dev/vdb -C /payload")
+
+    def start_again(self):
+        """Another boot of a guest that is off."""
+        self.wait_until_off()
+        self._shell.close()
+        self._power_on()
+
+    def wait_until_off(self):
+        def guest_is_off():
+            """the end of the guest's machine"""
+            return not self._connection.listDomainsID()
+        wait_until(guest_is_off, BOOT_LIMIT_S)
 
     def stop(self):
         """Ends the guest, the daemons and the folder; safe at any point of start()."""
@@ -184,9 +196,16 @@ class Guest:
             request["arguments"] = {name.replace("_", "-"): value for name, value in arguments.items()}
         return json.loads(self.agent_raw(json.dumps(request), timeout_s))["return"]
 
-    def virsh(self, *words, timeout_s=60):
-        return subprocess.run(["virsh", "-q", "-c", self.uri, *words], capture_output=True, text=True,
+    def virsh(self, *words, timeout_s=60, options=("-q",)):
+        return subprocess.run(["virsh", *options, "-c", self.uri, *words], capture_output=True, text=True,
                               timeout=timeout_s, check=False)
+
+    def on_host(self, *words, timeout_s=60, options=("-q",)):
+        """The output of a virsh command for the guest, which must succeed. Without -q virsh speaks to people."""
+        done = self.virsh(words[0], NAME, *words[1:], timeout_s=timeout_s, options=options)
+        if done.returncode != 0:
+            raise GuestError(f"virsh {' '.join(words)}: {done.stderr}")
+        return done.stdout
 
     def has_agent(self):
         try:
@@ -207,6 +226,19 @@ class Guest:
             return not self.has_agent()
         wait_until(agent_is_gone, limit_s)
 
+    def boot_id(self):
+        return self.run("cat /proc/sys/kernel/random/boot_id", timeout_s=20).out.strip()
+
+    def wait_for_another_boot(self, boot):
+        def guest_is_up_again():
+            """the guest's next life"""
+            try:
+                return self.boot_id() not in ("", boot)
+            except GuestError:
+                return False
+        wait_until(guest_is_up_again, BOOT_LIMIT_S, step_s=2)
+        self.wait_for_agent(BOOT_LIMIT_S)
+
     # The host's side of the hardware.
 
     def attach(self, xml):
@@ -218,13 +250,25 @@ class Guest:
     def xml(self):
         return self._domain.XMLDesc(0)
 
+    @property
+    def domain(self):
+        """libvirt's own object, for what is tested through its Python library."""
+        return self._domain
+
     # Making of.
+
+    def _power_on(self):
+        self._domain = self._connection.createXML(self._domain_xml(), 0)
+        self._shell = TestShell(self.folder / "test.sock")
+        self.run("true", timeout_s=BOOT_LIMIT_S)
 
     def _make_disks(self):
         made = subprocess.run([HERE / "make-image.sh"], stdout=subprocess.PIPE, text=True, check=True)
         self.image = pathlib.Path(made.stdout.strip())
         subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", self.image / "root.img",
                         self.folder / "root.qcow2"], check=True)
+        subprocess.run(["mke2fs", "-q", "-t", "ext4", "-L", "data", self.folder / "data.img", str(DATA_BYTES >> 10)],
+                       stdout=subprocess.DEVNULL, check=True)
         with tarfile.open(self.folder / "payload.tar", "w") as tar:
             for name, path in self._payload.items():
                 tar.add(path, arcname=name)
@@ -247,7 +291,7 @@ class Guest:
         kvm = os.environ.get("REEVE_VM_ACCEL") == "kvm"
         words = {
             "ACCEL": "kvm" if kvm else "qemu",
-            "CPU": "<cpu mode='host-passthrough'/>" if kvm else "",
+            "CPU": "mode='host-passthrough'" if kvm else "",
             "IMAGE": str(self.image),
             "FOLDER": str(self.folder),
         }

@@ -14,7 +14,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${REEVE_VM_CACHE:-$(cd "$here/../.." && pwd)/.cache/vm}
 suite=bookworm
 # Enough for the packages, the agent and 8 MiB files several times over; the file is sparse.
-image_size=1200M
+image_size=1400M
 
 say() { printf 'make-image: %s\n' "$*" >&3; }
 listed() { sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$1"; }
@@ -82,6 +82,8 @@ fill_repository() {
 }
 
 configure_guest() {
+  # A half hour, so that no test takes the guest's zone for UTC.
+  ln -sf /usr/share/zoneinfo/Asia/Kolkata "$root/etc/localtime"
   echo 'reeve-guest' >"$root/etc/hostname"
   echo 'LABEL=root / ext4 rw,relatime 0 1' >"$root/etc/fstab"
   echo 'deb [trusted=yes] file:/var/lib/reeve-test-repository ./' >"$root/etc/apt/sources.list"
@@ -90,6 +92,7 @@ configure_guest() {
   in_root systemctl --quiet enable reeve-test-shell.service
   in_root systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer dpkg-db-backup.timer \
     e2scrub_reap.service getty@tty1.service systemd-random-seed.service systemd-pstore.service
+  in_root systemctl --quiet disable ssh.service
   in_root apt-get update -q
 }
 

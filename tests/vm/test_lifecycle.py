@@ -65,30 +65,15 @@ def test_a_worker_that_is_killed_costs_only_what_it_held(busy_guest):
         busy_guest.agent("guest-exec-status", pid=busy_guest.program)
 
 
-def boot_of(guest):
-    return guest.run("cat /proc/sys/kernel/random/boot_id", timeout_s=20).out.strip()
-
-
-def wait_for_another_boot(guest, boot):
-    def guest_is_up_again():
-        """the guest's next life"""
-        try:
-            return boot_of(guest) not in ("", boot)
-        except guests.GuestError:
-            return False
-    wait_until(guest_is_up_again, guests.BOOT_LIMIT_S, step_s=2)
-    guest.wait_for_agent(guests.BOOT_LIMIT_S)
-
-
 def test_the_agent_answers_again_after_the_guest_was_rebooted(open_guest):
-    boot = boot_of(open_guest)
+    boot = open_guest.boot_id()
     open_guest.run("(sleep 1; systemctl reboot) >/dev/null 2>&1 &")
-    wait_for_another_boot(open_guest, boot)
+    open_guest.wait_for_another_boot(boot)
     assert agent.run(open_guest, agent.SHELL, "-c", "echo alive")["out-data"] == b"alive\n"
 
 
 def test_the_agent_answers_again_after_a_hard_reset(open_guest):
     open_guest.check("sync")
-    boot = boot_of(open_guest)
+    boot = open_guest.boot_id()
     assert open_guest.virsh("reset", "reeve-guest").returncode == 0
-    wait_for_another_boot(open_guest, boot)
+    open_guest.wait_for_another_boot(boot)
