@@ -15,7 +15,10 @@ from running_agent import NEVER
 START_LIMIT_S = 30
 # Limits of processes are counted by uid, so no two tests that run at once may share a range.
 FIRST_UID = 1_000_000 + os.getpid() % 50_000 * 256
-CORE_UID, LOG_UID, EXEC_UID, FILE_UID = range(FIRST_UID, FIRST_UID + 4)
+CORE_UID, LOG_UID = FIRST_UID, FIRST_UID + 1
+# Of the plugins that Reeve comes with, in the order of their names.
+PLUGINS = sorted(path.parent.name for path in pathlib.Path(__file__).parents[2].glob("plugins/*/*.plugin.yaml"))
+EXEC_UID, FILE_UID = (FIRST_UID + 2 + PLUGINS.index(name) for name in ("exec", "file"))
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 
 
