@@ -26,6 +26,7 @@ enum Option : int {
   kAllow,
   kLogFile,
   kFsfreezeHook,
+  kOsRelease,
   kVerbose,
   kActivatedFd,
   kOutFd,
@@ -52,6 +53,7 @@ constexpr struct option kOptions[] = {
     {"allow-rpcs", required_argument, nullptr, kAllow},
     {"log-file", required_argument, nullptr, kLogFile},
     {"fsfreeze-hook", required_argument, nullptr, kFsfreezeHook},
+    {"os-release", required_argument, nullptr, kOsRelease},
     {"verbose", no_argument, nullptr, kVerbose},
     {"activated-fd", required_argument, nullptr, kActivatedFd},
     {"out-fd", required_argument, nullptr, kOutFd},
@@ -123,6 +125,9 @@ Status Take(int option, const std::string& value, Options& options) {
       break;
     case kFsfreezeHook:
       line.fsfreeze_hook = value;
+      break;
+    case kOsRelease:
+      line.os_release = value;
       break;
     case kVerbose:
       line.is_verbose = true;

@@ -268,6 +268,7 @@ std::expected<Config, Problems> Assemble(Assembly parts) {
   SetLog(parts, config);
   SetChannels(parts, config, problems);
   AddFsfreezeHook(parts.command_line.fsfreeze_hook, parts.policy);
+  AddOsRelease(parts.command_line.os_release, parts.manifests, parts.policy);
   KeepRequested(parts.manifests, parts.policy, problems, config.warnings);
   SetPlugins(parts, config, problems);
   ReserveProgramUids(parts.policy, config, problems);

@@ -25,6 +25,7 @@ struct CommandLine {
   std::vector<std::string> allowed_commands;  // when not empty: nothing else
   std::string log_file;
   std::string fsfreeze_hook;
+  std::string os_release;  // $QGA_OS_RELEASE: in place of /etc/os-release
   bool is_verbose = false;
   std::optional<policy::RunAs> ordinary_user;  // who serves, when that is not root: --unprivileged
   uint64_t generation = 1;

@@ -44,12 +44,12 @@ ProgramRule HookRule(const std::string& path, policy::BaseProfile profile) {
 }
 
 // `settings` is an object, or empty.
-void SetHook(const std::string& path, std::string& settings) {
+void SetSetting(const char* key, const std::string& value, std::string& settings) {
   Result<json::Value> parsed = json::Parse(settings);
   json::Object* const known = parsed ? parsed->As<json::Object>() : nullptr;
   json::Object object = known != nullptr ? std::move(*known) : json::Object();
-  std::erase_if(object, [](const json::Member& member) { return member.key == kFsfreezeHook; });
-  object.push_back({kFsfreezeHook, json::Value(path)});
+  std::erase_if(object, [&](const json::Member& member) { return member.key == key; });
+  object.push_back({key, json::Value(value)});
   settings = json::Write(json::Value(std::move(object)));
 }
 
@@ -103,7 +103,18 @@ void AddFsfreezeHook(const std::string& path, policy::Policy& policy) {
   PluginRules& rules = RulesFor(kFsfreezePlugin, policy);
   auto rule = std::ranges::find(rules.programs, kFsfreezeHook, &ProgramRule::name);
   if (rule == rules.programs.end()) rule = rules.programs.insert(rules.programs.end(), HookRule(path, policy.profile));
-  SetHook(rule->run, rules.settings_json);
+  SetSetting(kFsfreezeHook, rule->run, rules.settings_json);
+}
+
+void AddOsRelease(const std::string& path, std::vector<ManifestFile>& manifests, policy::Policy& policy) {
+  if (path.empty()) return;
+  for (ManifestFile& file : manifests) {
+    if (file.manifest.name != kInventoryPlugin) continue;
+    file.manifest.sandbox.paths.push_back({path, policy::PathAccess::kRead});
+    PluginRules& rules = RulesFor(kInventoryPlugin, policy);
+    rules.paths.emplace_back("read", path);
+    SetSetting(kOsRelease, path, rules.settings_json);
+  }
 }
 
 void KeepRequested(const std::vector<ManifestFile>& manifests, policy::Policy& policy, Problems& problems,

@@ -18,6 +18,12 @@ inline constexpr char kFsfreezeHook[] = "fsfreeze-hook";
 // instead, and then the setting is its program.
 void AddFsfreezeHook(const std::string& path, policy::Policy& policy);
 
+// The plugin inventory reads that file as os-release, and no other: a path in its sandbox, and the setting that names it.
+// Without one nothing changes.
+inline constexpr char kInventoryPlugin[] = "inventory";
+inline constexpr char kOsRelease[] = "os-release";
+void AddOsRelease(const std::string& path, std::vector<ManifestFile>& manifests, policy::Policy& policy);
+
 // Leaves in `policy` what the manifests ask for, and marks what is standing. What a plugin asks for and policy does not list is
 // a warning, what the administrator lists and no manifest asks for a problem: one line each.
 void KeepRequested(const std::vector<ManifestFile>& manifests, policy::Policy& policy,

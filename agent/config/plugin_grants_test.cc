@@ -101,6 +101,20 @@ TEST_F(PluginGrantsTest, APluginThatIsNotThereGetsNothing) {
   EXPECT_THAT(problems_, IsEmpty());  // said of the plugin itself
 }
 
+TEST_F(PluginGrantsTest, AnotherOsReleaseIsAPathAndASettingOfTheInventoryAlone) {
+  std::vector<ManifestFile> manifests = {Asking("inventory", {}), Asking("system", {})};
+  AddOsRelease("", manifests, policy_);
+  EXPECT_THAT(policy_.plugins, IsEmpty());
+  AddOsRelease("/some/release", manifests, policy_);
+  ASSERT_EQ(policy_.plugins.size(), 1u);
+  EXPECT_EQ(policy_.plugins[0].name, kInventoryPlugin);
+  EXPECT_EQ(policy_.plugins[0].settings_json, R"({"os-release": "/some/release"})");
+  EXPECT_THAT(policy_.plugins[0].paths, ElementsAre(testing::Pair("read", "/some/release")));
+  ASSERT_EQ(manifests[0].manifest.sandbox.paths.size(), 1u);
+  EXPECT_EQ(manifests[0].manifest.sandbox.paths[0].path, "/some/release");
+  EXPECT_THAT(manifests[1].manifest.sandbox.paths, IsEmpty());
+}
+
 TEST_F(PluginGrantsTest, TheHookIsARuleAndASetting) {
   AddFsfreezeHook("/etc/hook", policy_);
   Keep({Asking("fsfreeze", {{kFsfreezeHook, true}})});

@@ -148,6 +148,7 @@ std::vector<std::string> CompileArguments(const Options& options, const Layout& 
   }
   add("--log-file", options.log_file.value_or(""));
   add("--fsfreeze-hook", options.fsfreeze_hook.value_or(""));
+  add("--os-release", options.os_release);
   // In the order in which a list was written.
   for (const std::string& command : std::views::reverse(options.blocked_commands)) add("--block-rpcs", command);
   for (const std::string& command : std::views::reverse(options.allowed_commands)) add("--allow-rpcs", command);

@@ -122,6 +122,7 @@ void MakePathsAbsolute(Options& options) {
   MakeAbsolute(options.state_directory);
   MakeAbsolute(options.pid_file);
   if (options.log_file) MakeAbsolute(*options.log_file);
+  if (!options.os_release.empty()) MakeAbsolute(options.os_release);
   if (options.names_channel && options.method != "vsock-listen") MakeAbsolute(options.path);
 }
 
@@ -129,6 +130,7 @@ void MakePathsAbsolute(Options& options) {
 Result<ParsedOptions> ReadOptions(int argc, char** argv) {
   Options options;
   if (std::string given = EnvironmentVariable("RUNTIME_DIRECTORY"); !given.empty()) options.run_directory = given;
+  options.os_release = EnvironmentVariable("QGA_OS_RELEASE");
   const auto file = WhichConfigurationFile(ConfigurationFileOption(argc, argv), std::getenv("QGA_CONF"));
   REEVE_TRY(LoadConfiguration(file, options));
   return ParseOptions(argc, argv, std::move(options));

@@ -22,6 +22,7 @@ struct Options {
   std::optional<std::string> log_file;               // -l; none or empty: standard error
   std::string pid_file = "/var/run/qemu-ga.pid";     // -f; written only by a daemon
   std::optional<std::string> fsfreeze_hook;          // -F; none: no hook
+  std::string os_release;                            // $QGA_OS_RELEASE; empty: where it usually is
   bool is_verbose = false;                           // -v
   bool is_daemon = false;                            // -d
   bool retries_path = false;                         // -r; changes nothing

@@ -51,6 +51,10 @@ Result<std::string> InventoryPlugin::ReadProc(const char* name) const {
   return ReadWhole(REEVE_TRY(Inherited(name)), kMaxProcBytes);
 }
 
+void InventoryPlugin::Configure(const plugin::Arguments& settings) {
+  if (settings.Has("os-release")) os_info_.UseFile(std::string(settings.String("os-release")));
+}
+
 void InventoryPlugin::GetOsinfo(const Request&, const GuestGetOsinfo&, Reply& reply) {
   reply.Return(os_info_.Json());
 }

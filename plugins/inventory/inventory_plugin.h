@@ -18,6 +18,9 @@ class InventoryPlugin : public plugin::Plugin {
 
   explicit InventoryPlugin(plugin::Agent& agent);
 
+  // `os-release`: the file to read as that.
+  void Configure(const plugin::Arguments& settings) override;
+
   void GetOsinfo(const Request& request, const inventory_manifest::GuestGetOsinfo& arguments, Reply& reply);
   void GetHostName(const Request& request, const inventory_manifest::GuestGetHostName& arguments, Reply& reply);
   void GetTime(const Request& request, const inventory_manifest::GuestGetTime& arguments, Reply& reply);

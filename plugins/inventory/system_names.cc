@@ -8,8 +8,6 @@
 namespace reeve::inventory {
 namespace {
 
-constexpr const char* kPlaces[] = {"/etc/os-release", "/usr/lib/os-release"};
-
 std::optional<std::string> Find(const OsRelease& release, std::string_view key) {
   const auto found = release.find(key);
   return found == release.end() ? std::nullopt : std::optional(found->second);
@@ -35,9 +33,9 @@ inventory_manifest::GuestOSInfo OsInfoOf(const OsRelease& release) {
 
 }  // namespace
 
-std::optional<OsInfo::File> OsInfo::Look() {
-  for (const char* path : kPlaces) {
-    if (const Result<FileStamp> stamp = StampOf(path)) return File{path, *stamp};
+std::optional<OsInfo::File> OsInfo::Look() const {
+  for (const std::string& path : places_) {
+    if (const Result<FileStamp> stamp = StampOf(path.c_str())) return File{path.c_str(), *stamp};
   }
   return std::nullopt;
 }

@@ -193,6 +193,22 @@ def test_os_release_is_understood_as_qemu_ga_does(private):
     assert (reeve["id"], reeve["pretty-name"], reeve["variant-id"]) == ("last", "Ünïcode", "")
 
 
+def test_os_release_of_the_environment_is_read_in_its_place(reeve_install):
+    need_qemu_ga()
+    with directory_of_its_own() as directory:
+        file = directory / "my-release"
+        file.write_text(OS_RELEASE)
+        place = Place(directory, reeve_install, ["env", f"QGA_OS_RELEASE={file}"])
+        try:
+            reeve, qemu_ga = place.values("guest-get-osinfo")
+            assert reeve == qemu_ga and reeve["id"] == "last"
+            file.unlink()
+            reeve, qemu_ga = place.values("guest-get-osinfo")
+            assert reeve == qemu_ga and "id" not in reeve
+        finally:
+            place.stop()
+
+
 def test_os_release_in_single_quotes_and_with_a_bad_line_is_still_read(private):
     """qemu-ga leaves the quote in, and takes nothing from a file with a bad line."""
     file = private.directory / "os-release"
