@@ -15,6 +15,7 @@ from running_agent import connect
 MIB = 1 << 20
 PING = b'{"execute":"guest-ping"}\n'
 INFORMATION = b'{"execute":"guest-get-osinfo"}\n'
+FILE_SYSTEMS = b'{"execute":"guest-get-fsinfo"}\n'
 INTERFACES = b'{"execute":"guest-network-get-interfaces"}\n'
 BURST = 100
 BIG_READ_BYTES = 48 * MIB
@@ -127,6 +128,10 @@ def information_us(agent, effort):
 
 def interfaces_us(agent, effort):
     return request_us(agent, INTERFACES, effort)
+
+
+def file_systems_us(agent, effort):
+    return request_us(agent, FILE_SYSTEMS, effort)
 
 
 def seek_us(agent, effort):

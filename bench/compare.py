@@ -99,6 +99,7 @@ def measure_all(table):
         table.row(f"guest-ping, {client.BURST} in flight, {mode}", "/s", client.pings_in_flight, aim=5, is_rate=True)
         table.row(f"guest-get-osinfo, p50, {mode}", "us", client.information_us, aim=information_aim)
         table.row(f"guest-network-get-interfaces, p50, {mode}", "us", client.interfaces_us)
+        table.row(f"guest-get-fsinfo, p50, {mode}", "us", client.file_systems_us)
         table.row(f"guest-file-seek, p50, {mode}", "us", client.seek_us)
         table.row(f"guest-file-write, 1 MiB pieces, {mode}", "MiB/s", client.write_mib, aim=15, is_rate=True)
         table.row(f"guest-file-read, 1 MiB pieces, {mode}", "MiB/s", client.read_mib, aim=read_aim, is_rate=True)
