@@ -2,7 +2,11 @@
 
 #include <unistd.h>
 
+#include <cstdint>
 #include <cstdio>
+#include <memory>
+#include <utility>
+#include <vector>
 
 namespace reeve {
 namespace {
@@ -13,6 +17,22 @@ Severity g_least_severe = Severity::kWarning;
 std::string& Process() {
   static std::string process = "reeve";
   return process;
+}
+
+struct HeldLines {
+  std::vector<std::pair<Severity, std::string>> lines;
+  size_t bytes = 0;
+  uint64_t lost = 0;
+};
+HeldLines* g_held = nullptr;
+
+void Hold(HeldLines& held, Severity severity, std::string line) {
+  if (held.bytes + line.size() > kMaxHeldLogBytes) {
+    ++held.lost;
+    return;
+  }
+  held.bytes += line.size();
+  held.lines.emplace_back(severity, std::move(line));
 }
 
 std::string Escaped(std::string_view text) {
@@ -30,7 +50,25 @@ std::string Escaped(std::string_view text) {
   return line;
 }
 
+void Put(Severity severity, const std::string& line) {
+  if (g_sink != nullptr) return g_sink->Write(severity, line);
+  const std::string out = Process() + ": " + std::string(SeverityName(severity)) + ": " + line + "\n";
+  // One write, so that lines of several processes do not mix. A full pipe loses the line rather than waiting.
+  [[maybe_unused]] const ssize_t ignored = ::write(STDERR_FILENO, out.data(), out.size());
+}
+
 }  // namespace
+
+void HoldLog(bool is_held) {
+  if (is_held == (g_held != nullptr)) return;
+  if (is_held) {
+    g_held = new HeldLines;
+    return;
+  }
+  const std::unique_ptr<HeldLines> held(std::exchange(g_held, nullptr));
+  for (const auto& [severity, line] : held->lines) Put(severity, line);
+  if (held->lost > 0) LogWarning(std::to_string(held->lost) + " log lines were lost while the log was held");
+}
 
 void SetLogSink(LogSink* sink) {
   g_sink = sink;
@@ -58,11 +96,9 @@ std::string_view SeverityName(Severity severity) {
 
 void Log(Severity severity, std::string_view text) {
   if (severity > g_least_severe) return;
-  const std::string line = Escaped(text);
-  if (g_sink != nullptr) return g_sink->Write(severity, line);
-  const std::string out = Process() + ": " + std::string(SeverityName(severity)) + ": " + line + "\n";
-  // One write, so that lines of several processes do not mix. A full pipe loses the line rather than waiting.
-  [[maybe_unused]] const ssize_t ignored = ::write(STDERR_FILENO, out.data(), out.size());
+  std::string line = Escaped(text);
+  if (g_held != nullptr) return Hold(*g_held, severity, std::move(line));
+  Put(severity, line);
 }
 
 }  // namespace reeve

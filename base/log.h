@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -19,6 +20,11 @@ class LogSink {
 void SetLogSink(LogSink* sink);           // lent, for the life of the process
 void SetLogProcess(std::string process);  // "reeved", "reeve-core", ...
 void SetLogLevel(Severity least_severe);  // kWarning unless told
+
+// While it is held, lines of this process wait in memory, for somebody may have frozen the disk that they would go to. When
+// it is let go they are written, and how many there was no room for. Not thread-safe: for processes of one thread.
+void HoldLog(bool is_held);
+inline constexpr size_t kMaxHeldLogBytes = 256 * 1024;
 
 // Control bytes in `text` are written as \xNN: what a host or a plugin says can never start a line of its own.
 void Log(Severity severity, std::string_view text);

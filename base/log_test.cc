@@ -33,5 +33,29 @@ TEST(LogTest, WhatIsLessSevereThanTheLevelIsLeftOut) {
   EXPECT_EQ(sink.lines, std::vector<std::string>{"loud"});
 }
 
+class Kept final : public LogSink {
+ public:
+  void Write(Severity, std::string_view line) override { lines.emplace_back(line); }
+  std::vector<std::string> lines;
+};
+
+TEST(HoldLogTest, LinesWaitUntilItIsLetGoAndWhatDoesNotFitIsCounted) {
+  Kept kept;
+  SetLogSink(&kept);
+  HoldLog(true);
+  LogError("first");
+  HoldLog(true);  // is held already
+  const std::string long_line(kMaxHeldLogBytes - 10, 'x');
+  LogError(long_line);
+  LogError("has no room");
+  LogError("nor this one");
+  EXPECT_TRUE(kept.lines.empty());
+  HoldLog(false);
+  LogError("last");
+  SetLogSink(nullptr);
+  EXPECT_EQ(kept.lines,
+            (std::vector<std::string>{"first", long_line, "2 log lines were lost while the log was held", "last"}));
+}
+
 }  // namespace
 }  // namespace reeve

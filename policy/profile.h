@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -77,6 +78,7 @@ struct SandboxProfile {
   bool locks_memory = false;     // mlockall before the load sandbox
   bool makes_threads = false;    // the worker is expected to be multi-threaded
   std::vector<Promise> promises;
+  bool Has(Promise promise) const { return std::ranges::find(promises, promise) != promises.end(); }
   std::vector<PathGrant> paths;
   std::vector<InheritedFd> inherited;
   ResourceLimits limits;

@@ -208,12 +208,10 @@ Status FreezeListFile::SetTimeLeft(std::optional<milliseconds> time_left) {
   return WriteHead();
 }
 
-// The head last: until then whoever reads thaws what the list still names.
 Status FreezeListFile::Clear() {
-  REEVE_TRY(WipeFrom(sizeof(Head)));
   head_ = {};
   end_ = sizeof(Head);
-  return WriteHead();
+  return WipeFrom(0);
 }
 
 Status FreezeListFile::WriteHead() {

@@ -70,14 +70,14 @@ class FreezeListFile {
 
   // A new list without entries, kFreezing. What stood in the file is gone.
   Status Begin(std::optional<std::chrono::milliseconds> time_left);
-  // REQUIRES, as all below: Begin, or Adopt. Fails with kTooLarge, kInvalidArgument for a path that is none.
+  // REQUIRES, as all below but Clear: Begin, or Adopt. Fails with kTooLarge, kInvalidArgument for a path that is none.
   Status Add(const FreezeEntry& entry);
   Status SetFrozen();
   // To be said each second, so that a new worker knows: it cannot count what this one has counted.
   Status SetTimeLeft(std::optional<std::chrono::milliseconds> time_left);
   // Goes on with a list that another process began.
   void Adopt(const FreezeList& list);
-  // Nothing is frozen any more.
+  // Nothing is frozen any more: zeros only, for scripts to see (packaging/debian/postinst).
   Status Clear();
 
  private:

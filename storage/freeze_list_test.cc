@@ -85,6 +85,7 @@ TEST_F(FreezeListTest, NothingIsLeftOfAListThatWasCleared) {
   EXPECT_EQ(Read().state, FreezeListState::kNothing);
   EXPECT_THAT(Read().entries, IsEmpty());
   EXPECT_FALSE(Read().is_damaged);
+  EXPECT_THAT(Content(), testing::Each('\0'));
 }
 
 TEST_F(FreezeListTest, AShorterListAfterALongerOneHasItsOwnEntriesOnly) {

@@ -1,6 +1,7 @@
 #include "agent/core/audit.h"
 
 #include <cstdio>
+#include <utility>
 
 #include "agent/core/asker.h"
 #include "agent/wire/log_record.h"
@@ -65,9 +66,39 @@ bool Audit::Wants(const config::CommandSpec& command, policy::Verdict verdict) c
 }
 
 void Audit::Record(const AuditRecord& record) {
-  if (sinks_.empty()) return;
-  const std::string line = AuditLine(record, wire::EpochMicroseconds());
-  for (AuditSink* sink : sinks_) sink->Write(line);
+  if (!sinks_.empty()) Put(AuditLine(record, wire::EpochMicroseconds()));
+}
+
+void Audit::RecordFreeze(std::string_view end, std::chrono::nanoseconds lasted) {
+  if (decisions_ == policy::AuditRules::Decisions::kNone || sinks_.empty()) return;
+  const std::string time = "{\"time\": \"" + UtcText(wire::EpochMicroseconds()) + "\", \"event\": ";
+  if (end.empty()) return Put(time + "\"freeze\"}");
+  std::string line = time + "\"thaw\"";
+  AppendMember(line, "why", end);
+  const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(lasted).count();
+  Put(line + ", \"duration_us\": " + std::to_string(micros) + "}");
+}
+
+void Audit::Put(std::string line) {
+  if (is_held_ && held_bytes_ + line.size() > kMaxHeldBytes) {
+    ++lost_;
+  } else if (is_held_) {
+    held_bytes_ += line.size();
+    held_.push_back(std::move(line));
+  } else {
+    for (AuditSink* sink : sinks_) sink->Write(line);
+  }
+}
+
+void Audit::LetGo() {
+  is_held_ = false;
+  held_bytes_ = 0;
+  for (std::string& line : std::exchange(held_, {})) Put(std::move(line));
+  if (const uint64_t lost = std::exchange(lost_, 0); lost > 0) Put(LostLine(lost));
+}
+
+std::string LostLine(uint64_t records) {
+  return "{\"event\": \"lost\", \"records\": " + std::to_string(records) + "}";
 }
 
 }  // namespace reeve::core

@@ -13,10 +13,6 @@ constexpr size_t kMaxStderrLine = PIPE_BUF;
 // LOG_AUTHPRIV | LOG_INFO (syslog(3)): who did what with which right.
 constexpr std::string_view kSyslogPrefix = "<86>reeve: audit: ";
 
-std::string LostText(uint64_t lost) {
-  return "{\"event\": \"lost\", \"records\": " + std::to_string(lost) + "}";
-}
-
 }  // namespace
 
 bool AuditStderrSink::Put(const std::string& text) {
@@ -27,7 +23,7 @@ bool AuditStderrSink::Put(const std::string& text) {
 }
 
 void AuditStderrSink::Write(std::string_view json_line) {
-  if (lost_ > 0 && Put(LostText(lost_))) lost_ = 0;
+  if (lost_ > 0 && Put(LostLine(lost_))) lost_ = 0;
   if (lost_ > 0 || !Put(std::string(json_line))) ++lost_;
 }
 
@@ -37,7 +33,7 @@ bool AuditSyslogSink::Put(const std::string& text) {
 }
 
 void AuditSyslogSink::Write(std::string_view json_line) {
-  if (lost_ > 0 && Put(LostText(lost_))) lost_ = 0;
+  if (lost_ > 0 && Put(LostLine(lost_))) lost_ = 0;
   if (lost_ > 0 || !Put(std::string(json_line))) ++lost_;
 }
 

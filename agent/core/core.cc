@@ -16,6 +16,10 @@ using std::chrono::milliseconds;
 constexpr std::chrono::seconds kStopGrace{2};
 constexpr milliseconds kStopLook{20};
 
+std::chrono::seconds Seconds(RunningTime time) {
+  return std::chrono::duration_cast<std::chrono::seconds>(time);
+}
+
 bool Names(const std::vector<std::string>& sinks, std::string_view prefix) {
   return std::ranges::any_of(sinks, [&](const std::string& sink) { return sink.starts_with(prefix); });
 }
@@ -56,11 +60,15 @@ Status Core::Wire(Clock& clock) {
   own_.emplace(config, table_, *access_);
   audit_.emplace(config.policy.audit.decisions, MakeSinks());
   warden_.emplace(loop_, std::move(setup_.warden), config.generation, *this);
-  workers_.emplace(loop_, *warden_, freeze_, config);
+  // In nanoseconds, so that no later core's numbers meet one of this.
+  const auto since_boot = std::chrono::steady_clock::now().time_since_epoch();
+  workers_.emplace(loop_, *warden_, freeze_, config,
+                   static_cast<uint64_t>(std::chrono::nanoseconds(since_boot).count()));
   dispatcher_.emplace(Dispatcher::Parts{config, table_, *decider_, *access_, *own_, *workers_, *audit_, clock});
   control_.emplace([this] { return Report(); });
   channels_.emplace(loop_, *dispatcher_, *control_, config, setup_.limits,
                     [this](uint32_t channel) { warden_->OpenDevice(channel); });
+  freeze_.OnChange([this] { OnFreezeChange(); });
   for (auto& [channel, listener] : setup_.listeners) channels_->AddListener(channel, std::move(listener));
   setup_.listeners.clear();
   return {};
@@ -72,6 +80,7 @@ Status Core::Start() {
 
 void Core::OnServe() {
   for (const std::string& warning : setup_.config.warnings) LogWarning(warning);
+  workers_->OnServe();
   channels_->Start();
 }
 
@@ -96,11 +105,36 @@ std::string Core::Report() const {
   StatusSources sources{.config = setup_.config,
                         .facts = facts_,
                         .frozen_for = std::nullopt,
+                        .thaws_in = std::nullopt,
+                        .last_freeze = std::nullopt,
                         .channels = channels_->Statuses(),
                         .workers = workers_->Status()};
-  if (freeze_.is_frozen())
-    sources.frozen_for = std::chrono::duration_cast<std::chrono::seconds>(loop_.Now() - freeze_.frozen_since());
+  const RunningTime now = loop_.Now();
+  if (freeze_.is_frozen()) sources.frozen_for = Seconds(now - freeze_.frozen_since());
+  if (const auto at = freeze_.thaws_at()) sources.thaws_in = std::max(Seconds(*at - now), std::chrono::seconds(0));
+  if (const auto& end = freeze_.last_end())
+    sources.last_freeze = {.why = end->why, .lasted = Seconds(end->lasted), .ago = Seconds(now - end->at)};
   return StatusReport(sources);
+}
+
+void Core::OnStillFrozen(uint64_t held) {
+  if (const auto freezer = freeze_.freezer()) freeze_.NoteHeld(*freezer, held, loop_.Now());
+}
+
+// What is written while file systems are frozen may have to wait for the thaw, and this process with it.
+void Core::OnFreezeChange() {
+  const bool is_frozen = freeze_.is_frozen();
+  if (is_frozen) {
+    LogInfo("file systems are being frozen: log and audit are held until they are thawed");
+    audit_->RecordFreeze({}, {});
+    audit_->Hold();
+    return HoldLog(true);
+  }
+  HoldLog(false);
+  const FreezeState::End& end = *freeze_.last_end();
+  LogWarning("file systems are thawed after " + std::to_string(Seconds(end.lasted).count()) + " s: " + end.why);
+  audit_->LetGo();
+  audit_->RecordFreeze(end.why, end.lasted);
 }
 
 void Core::OnRoom() {
@@ -114,7 +148,8 @@ void Core::OnStopping() {
 }
 
 void Core::StopWhenIdle() {
-  if ((workers_->is_idle() && channels_->is_idle()) || loop_.Now() >= stop_at_) return loop_.Stop();
+  const bool is_done = workers_->is_idle() && channels_->is_idle() && !freeze_.is_frozen();
+  if (is_done || loop_.Now() >= stop_at_) return loop_.Stop();
   stop_timer_ = loop_.After(kStopLook, [this] { StopWhenIdle(); });
 }
 

@@ -51,6 +51,7 @@ class Core final : public WardenLink::Handler {
   void OnServe() override;
   void OnStopping() override;
   void OnStatusFacts(wire::StatusFacts facts) override;
+  void OnStillFrozen(uint64_t held) override;
   void OnRoom() override;
   void OnLost(std::string_view why) override;
 
@@ -59,6 +60,7 @@ class Core final : public WardenLink::Handler {
   Status Wire(Clock& clock);
   std::vector<AuditSink*> MakeSinks();
   std::string Report() const;
+  void OnFreezeChange();
   void StopWhenIdle();
 
   EventLoop& loop_;

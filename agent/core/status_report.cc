@@ -21,6 +21,10 @@ Value Number(uint64_t number) {
   return Value(static_cast<int64_t>(number));
 }
 
+Value Number(std::chrono::seconds time) {
+  return Value(static_cast<int64_t>(time.count()));
+}
+
 Value Texts(const std::vector<std::string>& texts) {
   List list;
   for (const std::string& text : texts) list.push_back(Text(text));
@@ -160,7 +164,12 @@ Value Policy(const StatusSources& sources) {
 Value Freeze(const StatusSources& sources) {
   Object object;
   object.push_back({"is-frozen", Value(sources.frozen_for.has_value())});
-  if (sources.frozen_for) object.push_back({"seconds", Number(static_cast<uint64_t>(sources.frozen_for->count()))});
+  if (sources.frozen_for) object.push_back({"seconds", Number(*sources.frozen_for)});
+  if (sources.thaws_in) object.push_back({"seconds-left", Number(*sources.thaws_in)});
+  if (const auto& last = sources.last_freeze)
+    object.push_back({"last", Value(Object{{"why", Text(last->why)},
+                                           {"seconds", Number(last->lasted)},
+                                           {"seconds-ago", Number(last->ago)}})});
   return Value(std::move(object));
 }
 

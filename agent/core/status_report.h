@@ -16,7 +16,15 @@ namespace reeve::core {
 struct StatusSources {
   const config::Config& config;
   const wire::StatusFacts& facts;
+  // How the last freeze ended, as far as this core knows.
+  struct LastFreeze {
+    std::string why;
+    std::chrono::seconds lasted{0};
+    std::chrono::seconds ago{0};
+  };
   std::optional<std::chrono::seconds> frozen_for;  // none: nothing is frozen
+  std::optional<std::chrono::seconds> thaws_in;    // none: not by itself
+  std::optional<LastFreeze> last_freeze;
   std::vector<ChannelStatus> channels;
   std::vector<WorkerStatus> workers;
 };

@@ -19,11 +19,15 @@ class StatusReportTest : public testing::Test {
     workers_[0].plugin = "exec";
     workers_[0].state = WorkerStatus::State::kServing;
   }
-  std::string Report() const { return StatusReport({config_, facts_, frozen_for_, channels_, workers_}); }
+  std::string Report() const {
+    return StatusReport({config_, facts_, frozen_for_, thaws_in_, last_freeze_, channels_, workers_});
+  }
 
   config::Config config_ = testing_config::Open();
   wire::StatusFacts facts_{.started_at_s = 1'790'000'000, .warden_pid = 10, .core_pid = 11, .core_start_count = 1};
   std::optional<std::chrono::seconds> frozen_for_;
+  std::optional<std::chrono::seconds> thaws_in_;
+  std::optional<StatusSources::LastFreeze> last_freeze_;
   std::vector<ChannelStatus> channels_{{.channel = 0, .state = ChannelStatus::State::kListening, .client_count = 2}};
   std::vector<WorkerStatus> workers_ = std::vector<WorkerStatus>(1);
 };
@@ -54,6 +58,17 @@ TEST_F(StatusReportTest, ADisabledPluginAndAFreezeAreNoProblem) {
   const std::string report = Report();
   EXPECT_THAT(report, HasSubstr("\"state\": \"running\""));
   EXPECT_THAT(report, HasSubstr("\"freeze\": {\"is-frozen\": true, \"seconds\": 3}"));
+}
+
+TEST_F(StatusReportTest, SaysHowLongAFreezeLastsYetAndHowTheLastOneEnded) {
+  frozen_for_ = std::chrono::seconds(3);
+  thaws_in_ = std::chrono::seconds(597);
+  EXPECT_THAT(Report(), HasSubstr("\"freeze\": {\"is-frozen\": true, \"seconds\": 3, \"seconds-left\": 597}"));
+  frozen_for_.reset();
+  thaws_in_.reset();
+  last_freeze_ = {.why = "guest-fsfreeze-thaw", .lasted = std::chrono::seconds(9), .ago = std::chrono::seconds(2)};
+  EXPECT_THAT(Report(), HasSubstr("\"freeze\": {\"is-frozen\": false, \"last\": {\"why\": \"guest-fsfreeze-thaw\", "
+                                  "\"seconds\": 9, \"seconds-ago\": 2}}"));
 }
 
 TEST_F(StatusReportTest, AConfigurationThatIsNotInForceIsAProblem) {

@@ -132,6 +132,10 @@ Status WardenLink::Take(wire::Packet& packet) {
       REEVE_TRY(ExpectFds(packet, 0));
       handler_.OnServe();
       return {};
+    case wire::Type::kStillFrozen:
+      REEVE_TRY(ExpectFds(packet, 0));
+      handler_.OnStillFrozen(REEVE_TRY(packet.Read<wire::Hold>()).held);
+      return {};
     case wire::Type::kWorkerStarted:
       return TakeWorkerStarted(packet);
     case wire::Type::kWorkerEnded: {

@@ -4,9 +4,15 @@
 
 namespace reeve::core {
 
-WorkerPool::WorkerPool(EventLoop& loop, WorkerRequests& warden, FreezeState& freeze, const config::Config& config)
-    : context_{
-          loop, warden, freeze, config.generation, MemoryBudget(config.core.limits.data_bytes), config.policy.restart} {
+WorkerPool::WorkerPool(EventLoop& loop, WorkerRequests& warden, FreezeState& freeze, const config::Config& config,
+                       uint64_t last_id)
+    : context_{loop,
+               warden,
+               freeze,
+               config.generation,
+               MemoryBudget(config.core.limits.data_bytes),
+               config.policy.restart},
+      last_id_(last_id) {
   for (uint32_t i = 0; i < config.plugins.size(); ++i)
     slots_.push_back(i == kOwnPlugin ? nullptr : std::make_unique<WorkerSlot>(context_, i, config.plugins[i]));
 }
@@ -35,6 +41,12 @@ void WorkerPool::OnWorkerEnded(const wire::WorkerEnded& ended, std::string_view 
 void WorkerPool::OnRoom() {
   for (const auto& slot : slots_) {
     if (slot != nullptr) slot->Pump();
+  }
+}
+
+void WorkerPool::OnServe() {
+  for (const auto& slot : slots_) {
+    if (slot != nullptr) slot->StartIfNeeded();
   }
 }
 

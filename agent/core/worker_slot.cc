@@ -20,6 +20,11 @@ constexpr size_t kMaxRetriedArguments = 64 * 1024;
 constexpr size_t kLargeReplyBytes = 1024 * 1024;
 constexpr size_t kReplyGrowthBytes = 8 * 1024 * 1024;
 
+// A thaw: nothing may stand in its way.
+bool IsNeverDeniable(const WorkerCall& call) {
+  return call.command->spec->Has(config::kNeverDeniable);
+}
+
 bool WaitsForProgram(const WorkerCall& call) {
   return call.command->spec->Has(config::kProgramEndsWithRequest);
 }
@@ -48,7 +53,7 @@ void WorkerSlot::Call(uint64_t id, WorkerCall call) {
   Pending& pending = calls_[id];
   pending.call = std::move(call);
   if (!MayBeTried(id, pending)) return;
-  if (waiting_.size() >= kMaxWaitingForWorker)
+  if (waiting_.size() >= kMaxWaitingForWorker && !IsNeverDeniable(pending.call))
     return Fail(id, WorkerName() + " is busy: " + std::to_string(kMaxWaitingForWorker) + " requests wait for it");
   if (pending.call.command->deadline_ms > 0)
     SetDue(id, pending, pending.call.arrived + milliseconds(pending.call.command->deadline_ms));
@@ -59,7 +64,8 @@ void WorkerSlot::Call(uint64_t id, WorkerCall call) {
 
 // False: it was answered.
 bool WorkerSlot::MayBeTried(uint64_t id, Pending& pending) {
-  if (pending.call.command->spec->Has(config::kNeverDeniable)) return true;
+  // While something is frozen the freezer's commands are those that help.
+  if (IsNeverDeniable(pending.call) || IsNeededToThaw()) return true;
   if (crashes_.is_quarantined()) {
     Fail(id, WorkerName() + " is quarantined: " + crashes_.QuarantineText());
     return false;
@@ -86,8 +92,14 @@ void WorkerSlot::Pump() {
   }
 }
 
-// The first; when enough of them wait for programs, the first that does not.
+// A thaw, which may have to overtake what it ends. Else the first; when enough of them wait for programs, the first that does not.
 std::deque<uint64_t>::iterator WorkerSlot::NextWaiting() {
+  if (context_.freeze.IsFreezer(plugin_index_)) {
+    const auto thaw =
+        std::ranges::find_if(waiting_, [this](uint64_t id) { return IsNeverDeniable(calls_.at(id).call); });
+    // One place is kept for it.
+    if (thaw != waiting_.end() || link_->in_flight() == wire::kMaxInFlight - 1) return thaw;
+  }
   if (waiting_.empty() || !WaitsForProgram(calls_.at(waiting_.front()).call)) return waiting_.begin();
   const auto is_under_way = [](const auto& entry) {
     return entry.second.phase != Phase::kWaiting && WaitsForProgram(entry.second.call);
@@ -100,7 +112,8 @@ std::deque<uint64_t>::iterator WorkerSlot::NextWaiting() {
 bool WorkerSlot::SendNext(std::deque<uint64_t>::iterator next) {
   const uint64_t id = *next;
   const auto found = calls_.find(id);
-  if (alone_ != 0 || (found->second.was_retried && link_->in_flight() > 0)) return false;
+  const bool is_held_back = alone_ != 0 || (found->second.was_retried && link_->in_flight() > 0);
+  if (is_held_back && !IsNeverDeniable(found->second.call)) return false;
   Status sent = AnnounceCall(id, found->second);
   if (sent) sent = SendCall(id, found->second);
   const bool is_for_later =
@@ -263,6 +276,10 @@ void WorkerSlot::OnHold(uint64_t held) {
   context_.freeze.NoteHeld(plugin_index_, held, context_.loop.Now());
   health_.NoteActive(context_.loop.Now());
   WatchIdleness();
+}
+
+void WorkerSlot::OnFreezeNote(uint64_t time_left_ms, std::string_view why) {
+  context_.freeze.NoteFreeze(plugin_index_, time_left_ms, why, context_.loop.Now());
 }
 
 void WorkerSlot::OnLogLine(Severity severity, std::string_view text) {

@@ -38,6 +38,11 @@ inline constexpr std::chrono::milliseconds kEndPatience{200};
 // A worker that is to be recycled is stopped in a pause of this length, so that no burst of requests meets its start.
 inline constexpr std::chrono::milliseconds kRecycleRest{100};
 
+// While something is frozen its worker is started at once, whatever happened before; after so many crashes of late, or
+// when it could not be started, after this pause, so that nothing spins.
+inline constexpr std::chrono::milliseconds kThawRetryPause{250};
+inline constexpr uint64_t kThawCrashesAtOnce = 5;
+
 // What all slots share. Lent for their life.
 struct SlotContext {
   EventLoop& loop;
@@ -71,6 +76,8 @@ class WorkerSlot final : public wire::WorkerLink::Events {
 
   void OnStarted(const wire::WorkerStarted& started, wire::WorkerChannel channel);
   void OnEnded(const wire::WorkerEnded& ended, std::string_view why);
+  // Starts it if it is to run now.
+  void StartIfNeeded();
 
   bool is_idle() const { return calls_.empty(); }
   WorkerStatus status() const;
@@ -80,6 +87,7 @@ class WorkerSlot final : public wire::WorkerLink::Events {
   void OnReplyPiece(uint64_t request_id, Bytes piece) override;
   void OnReplyEnd(uint64_t request_id, int32_t status, std::string_view text, bool wants_settled) override;
   void OnHold(uint64_t held) override;
+  void OnFreezeNote(uint64_t time_left_ms, std::string_view why) override;
   void OnPong(uint64_t heap_bytes) override;
   void OnLogLine(Severity severity, std::string_view text) override;
   void OnLinkClosed(const Error& error) override;
@@ -113,8 +121,8 @@ class WorkerSlot final : public wire::WorkerLink::Events {
   bool MayBeTried(uint64_t id, Pending& pending);
   void TakePrint(Pending& pending);
   bool IsWanted() const;
+  bool IsNeededToThaw() const;
   bool HasPrecedence() const;
-  void StartIfNeeded();
   void Start();
   void DropLink();
   void StopWorker(Stop stop);
@@ -159,6 +167,7 @@ class WorkerSlot final : public wire::WorkerLink::Events {
   EventLoop::TimerId idle_timer_ = 0;
   RunningTime idle_timer_limit_{0};
   EventLoop::TimerId start_timer_ = 0;
+  RunningTime thaw_retry_at_{0};
   EventLoop::TimerId pong_timer_ = 0;
   EventLoop::TimerId end_timer_ = 0;
 };

@@ -53,29 +53,33 @@ WorkerStatus WorkerSlot::status() const {
 // ---- its start ----
 
 // While something is frozen its freezer has to run: only that knows until when.
-bool WorkerSlot::IsWanted() const {
-  return !waiting_.empty() || (context_.freeze.is_frozen() && context_.freeze.IsFreezer(plugin_index_));
+bool WorkerSlot::IsNeededToThaw() const {
+  return context_.freeze.is_frozen() && context_.freeze.IsFreezer(plugin_index_);
 }
 
-// A thaw is tried at once, whatever happened before.
+bool WorkerSlot::IsWanted() const {
+  return !waiting_.empty() || IsNeededToThaw();
+}
+
+// A thaw is tried at once, whatever happened before; so is the worker that may have to thaw by itself.
 bool WorkerSlot::HasPrecedence() const {
-  return std::ranges::any_of(
-      waiting_, [this](uint64_t id) { return calls_.at(id).call.command->spec->Has(config::kNeverDeniable); });
+  return IsNeededToThaw() || std::ranges::any_of(waiting_, [this](uint64_t id) {
+           return calls_.at(id).call.command->spec->Has(config::kNeverDeniable);
+         });
 }
 
 void WorkerSlot::StartIfNeeded() {
   if (state_ != State::kStopped || !IsWanted()) return;
-  const bool is_freezer = context_.freeze.IsFreezer(plugin_index_);
   // Starting a process reads files, which may stand on a frozen file system.
-  if (context_.freeze.is_frozen() && !is_freezer)
+  if (context_.freeze.is_frozen() && !IsNeededToThaw())
     return FailWaiting(WorkerName() + " is not started while file systems are frozen");
   context_.loop.Cancel(std::exchange(start_timer_, 0));
-  if (HasPrecedence()) return Start();
-  if (crashes_.is_quarantined()) {
+  const bool has_precedence = HasPrecedence();
+  if (crashes_.is_quarantined() && !has_precedence) {
     FailWaiting(WorkerName() + " is quarantined: " + crashes_.QuarantineText());
     if (!IsWanted()) return;
   }
-  const RunningTime delay = crashes_.may_start_at() - context_.loop.Now();
+  const RunningTime delay = (has_precedence ? thaw_retry_at_ : crashes_.may_start_at()) - context_.loop.Now();
   if (delay <= RunningTime(0)) return Start();
   start_timer_ = context_.loop.After(delay, [this] {
     start_timer_ = 0;
@@ -149,6 +153,10 @@ void WorkerSlot::OnEnded(const wire::WorkerEnded& ended, std::string_view why) {
   if (stop_) text = stop_->why;
   NoteEnd(ended, text);
   stop_.reset();
+  if (IsNeededToThaw() && (was_never_started || crashes_.count() > kThawCrashesAtOnce))
+    thaw_retry_at_ = context_.loop.Now() + kThawRetryPause;
+  // What is frozen stays so until an earlier process of it, which the kernel may hold, has ended: a thaw waits for that.
+  if (was_never_started && ended.exit_status == wire::kNotTried && IsNeededToThaw()) return StartIfNeeded();
   if (was_never_started) {
     LogError(WorkerName() + " could not be started: " + text);
     FailWaiting(WorkerName() + " could not be started: " + text);

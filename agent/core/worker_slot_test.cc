@@ -134,7 +134,7 @@ class WorkerPoolTest : public testing::Test {
   CommandTable table_{config_};
   FreezeState freeze_{config_};
   FakeWarden warden_;
-  WorkerPool pool_{*loop_, warden_, freeze_, config_};
+  WorkerPool pool_{*loop_, warden_, freeze_, config_, /*last_id=*/0};
   std::vector<std::string> replies_;
   uint32_t last_worker_ = 100;
 };
@@ -409,6 +409,72 @@ TEST_F(WorkerPoolTest, DeadFreezerIsStartedAgainAtOnceAndMeanwhileAllIsFrozen) {
   second->link->Hold(0);
   Turn();
   EXPECT_FALSE(freeze_.is_frozen());
+}
+
+TEST_F(WorkerPoolTest, ANewCoreTakesTheWorkerThatOutlivedTheLastOne) {
+  freeze_.NoteHeld(testing_config::kFreezePlugin, 3, clock_.Now());  // as the warden says
+  const auto worker = StartWorker(7, testing_config::kFreezePlugin);
+  pool_.OnServe();
+  EXPECT_TRUE(warden_.starts.empty());
+  Call("guest-fsfreeze-status");
+  Turn();
+  EXPECT_EQ(worker->heads.size(), 1u);
+}
+
+TEST_F(WorkerPoolTest, ANewCoreStartsTheFreezerWhenItDiedMeanwhile) {
+  freeze_.NoteHeld(testing_config::kFreezePlugin, 3, clock_.Now());
+  pool_.OnServe();
+  EXPECT_THAT(warden_.starts, ElementsAre(testing_config::kFreezePlugin));
+}
+
+TEST_F(WorkerPoolTest, NobodyIsStartedUnaskedWhenNothingIsFrozen) {
+  pool_.OnServe();
+  EXPECT_TRUE(warden_.starts.empty());
+}
+
+TEST_F(WorkerPoolTest, AThawFindsAPlaceAtAWorkerThatHasItsHandsFull) {
+  for (uint32_t i = 0; i < wire::kMaxInFlight + 5; ++i) Call("guest-fsfreeze-freeze");
+  const auto worker = StartWorker(1, testing_config::kFreezePlugin);
+  for (int i = 0; i < 20; ++i) Turn();
+  EXPECT_EQ(worker->heads.size(), wire::kMaxInFlight - 1);
+  Call("guest-fsfreeze-thaw");
+  for (int i = 0; i < 4; ++i) Turn();
+  ASSERT_EQ(worker->heads.size(), wire::kMaxInFlight);
+  EXPECT_EQ(worker->heads.back().command, 2u);
+}
+
+TEST_F(WorkerPoolTest, AThawWaitsForAnEarlierWorkerThatTheKernelHolds) {
+  freeze_.NoteHeld(testing_config::kFreezePlugin, 1, clock_.Now());
+  Call("guest-fsfreeze-thaw");
+  pool_.OnWorkerEnded({0, testing_config::kFreezePlugin, wire::kNotTried, 0}, "an earlier process cannot be ended");
+  EXPECT_TRUE(replies_.empty());
+  EXPECT_EQ(warden_.starts.size(), 1u);
+  Turn(kThawRetryPause);
+  EXPECT_EQ(warden_.starts.size(), 2u);
+  EXPECT_EQ(StartWorker(1, testing_config::kFreezePlugin)->heads.size(), 1u);
+}
+
+TEST_F(WorkerPoolTest, WhatTheFreezerSaysOfItsFreezeIsKnown) {
+  const auto worker = StartWorker(1, testing_config::kFreezePlugin);
+  worker->link->NoteFreeze(10'000, "");
+  worker->link->Hold(2);
+  Turn(milliseconds(1000));
+  EXPECT_EQ(freeze_.thaws_at(), RunningTime(milliseconds(11'000)));
+  worker->link->NoteFreeze(0, "time\nis over\xff");
+  worker->link->Hold(0);
+  Turn();
+  EXPECT_EQ(freeze_.thaws_at(), std::nullopt);
+  ASSERT_TRUE(freeze_.last_end().has_value());
+  EXPECT_EQ(freeze_.last_end()->why, "time?is over?");
+}
+
+TEST_F(WorkerPoolTest, WhatAnotherPluginSaysOfAFreezeIsNothing) {
+  const auto worker = StartWorker(1);
+  worker->link->NoteFreeze(10'000, "over");
+  worker->link->Hold(2);
+  Turn();
+  EXPECT_FALSE(freeze_.is_frozen());
+  EXPECT_FALSE(freeze_.last_end().has_value());
 }
 
 // ---- crashes

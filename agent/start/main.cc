@@ -20,6 +20,7 @@
 #include "agent/start/qemu_ga_conf.h"
 #include "agent/start/run_directory.h"
 #include "agent/start/status_facts.h"
+#include "agent/start/thaw_leftover.h"
 #include "agent/warden/warden.h"
 #include "base/clock.h"
 #include "base/event_loop.h"
@@ -138,6 +139,9 @@ Result<ParsedOptions> ReadOptions(int argc, char** argv) {
 
 Result<int> Serve(const Options& options, const Layout& layout, sandbox::InitialSettings settings,
                   int activated_count) {
+  // Before anything is written, and whatever comes of it: what is frozen and cannot be thawed is said, and the host is served.
+  const Status thawed = ThawLeftover(options.run_directory, Thawing::kFirst);
+  if (!thawed) LogError(thawed.error().message());
   const UniqueFd lock = REEVE_TRY(TakeRunDirectory(options.run_directory));
   Compiled compiled = REEVE_TRY(CompileConfiguration(options, layout, activated_count));
   if (options.is_daemon) ::umask(kDaemonUmask);
@@ -182,6 +186,10 @@ Result<int> Run(int argc, char** argv) {
   if (!parsed.options) return Print(parsed.output, parsed.exit_code);
   Options& options = *parsed.options;
   if (options.is_verbose) SetLogLevel(Severity::kDebug);
+  if (options.thaws) {
+    REEVE_TRY(ThawLeftover(options.run_directory, Thawing::kOnDemand));
+    return EXIT_SUCCESS;
+  }
   Layout layout = REEVE_TRY(FindLayout());
   if (!options.binary_directory.empty()) layout.binaries = options.binary_directory;
   if (options.lists_commands) return Print(REEVE_TRY(ListCommands(options, layout)), EXIT_SUCCESS);

@@ -12,7 +12,7 @@ namespace {
 constexpr const char* kShortOptions = "hVvdrDc:m:p:l:f:F::t:b:a:s:";
 
 // Long options without a letter.
-enum LongOption { kPolicy = 256, kUnprivileged, kPluginDirectory, kEtcDirectory, kVarDirectory, kExecDirectory };
+enum LongOption { kPolicy = 256, kUnprivileged, kPluginDirectory, kEtcDirectory, kVarDirectory, kExecDirectory, kThaw };
 
 constexpr option kLongOptions[] = {
     {"help", no_argument, nullptr, 'h'},
@@ -37,6 +37,7 @@ constexpr option kLongOptions[] = {
     {"etc-dir", required_argument, nullptr, kEtcDirectory},
     {"var-dir", required_argument, nullptr, kVarDirectory},
     {"exec-dir", required_argument, nullptr, kExecDirectory},
+    {"thaw", no_argument, nullptr, kThaw},
     {nullptr, 0, nullptr, 0},
 };
 
@@ -74,6 +75,7 @@ constexpr std::string_view kUsage =
     "      --etc-dir     directory of reeve.yaml and policy.yaml (default: /etc/reeve)\n"
     "      --var-dir     directory of the last good configuration (default: /var/lib/reeve)\n"
     "      --exec-dir    directory of reeve-core and its like\n"
+    "      --thaw        thaw what an agent left frozen that used the same -t, and exit\n"
     "  -V, --version     print the version and exit\n"
     "  -h, --help        print this and exit\n";
 
@@ -147,6 +149,9 @@ bool Take(int letter, const char* argument, Options& options) {
       return true;
     case kExecDirectory:
       options.binary_directory = argument;
+      return true;
+    case kThaw:
+      options.thaws = true;
       return true;
     default:
       return false;

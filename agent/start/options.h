@@ -28,6 +28,7 @@ struct Options {
   bool retries_path = false;                         // -r; changes nothing
   bool dumps_configuration = false;                  // -D
   bool lists_commands = false;                       // -b help, -a help
+  bool thaws = false;                                // --thaw
   // -b and -a, which accumulate. The names of each list stand in reverse, as qemu-ga keeps and dumps them; some may be empty.
   std::vector<std::string> blocked_commands;
   std::vector<std::string> allowed_commands;

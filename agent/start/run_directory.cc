@@ -38,7 +38,9 @@ Result<UniqueFd> OpenLock(int directory_fd) {
 void WarnOfFreeze(int directory_fd, const std::string& path) {
   constexpr char kMark[] = "qga.state.isfrozen";
   if (::faccessat(directory_fd, kMark, F_OK, AT_SYMLINK_NOFOLLOW) != 0) return;
-  LogWarning(path + "/" + kMark + " says that qemu-ga left file systems frozen; they are not thawed by this start");
+  LogWarning(path + "/" + kMark +
+             " says that qemu-ga left file systems frozen; it does not say which, so none is thawed by this "
+             "start: fsfreeze --unfreeze MOUNTPOINT does");
 }
 
 // FNV-1a. Of fixed length in hex, so that no name's prefix is the beginning of another's.

@@ -48,6 +48,7 @@ Status CorePeer::TakeHello(const wire::Packet& packet) {
   }
   REEVE_TRY(services_.CheckCore());
   is_serving_ = true;
+  services_.OnCoreChecked();
   peer_.Send(wire::Type::kServe);
   if (!peer_.has_ended()) services_.OnCoreServing();
   return {};

@@ -15,6 +15,8 @@ class CoreServices {
   virtual ~CoreServices() = default;
   // Looks at the process from outside, after its run sandbox stands.
   virtual Status CheckCore() = 0;
+  // It is checked, and is told to serve after this: what it has to know before.
+  virtual void OnCoreChecked() = 0;
   virtual void OnCoreServing() = 0;
   // It is of another build than this process: the package was changed under the service. It is ended too.
   virtual void OnOtherBuild() = 0;
@@ -45,6 +47,7 @@ class CorePeer {
   void Send(wire::Type type, const Payload& payload, std::string_view tail = {}, std::span<const int> fds = {}) {
     if (is_serving_) peer_.Send(type, 0, payload, tail, fds);
   }
+  bool is_serving() const { return is_serving_; }
   void SendStopping() {
     if (is_serving_) peer_.Send(wire::Type::kStopping);
   }

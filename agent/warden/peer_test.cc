@@ -88,6 +88,10 @@ class FakeWorkerServices : public WorkerServices {
   }
   void OnOtherBuild() override { events.push_back("other build"); }
   void OnWorkerReady(uint32_t) override { events.push_back("ready"); }
+  Status OnWorkerHolds(uint32_t worker, uint64_t held) override {
+    events.push_back(std::to_string(worker) + " holds " + std::to_string(held));
+    return holds;
+  }
   void OnWorkerLost(uint32_t worker, const std::string& why) override {
     events.push_back("lost " + std::to_string(worker));
     why_lost = why;
@@ -103,6 +107,7 @@ class FakeWorkerServices : public WorkerServices {
   }
 
   Status check;
+  Status holds;
   std::vector<std::string> events;
   std::string why_lost;
   std::vector<OpenAsk> opens;
@@ -429,6 +434,7 @@ class FakeCoreServices : public CoreServices {
  public:
   Status CheckCore() override { return check; }
   void OnOtherBuild() override { events.push_back("other build"); }
+  void OnCoreChecked() override { on_checked ? on_checked() : void(); }
   void OnCoreServing() override { events.push_back("serving"); }
   void OnCoreLost(const std::string& why) override { why_lost = why; }
   Status StartWorker(uint32_t plugin) override { return events.push_back("start " + std::to_string(plugin)), Status(); }
@@ -446,6 +452,7 @@ class FakeCoreServices : public CoreServices {
   }
 
   Status check;
+  std::function<void()> on_checked;
   Status announced;
   std::vector<std::string> events;
   std::string why_lost;
@@ -563,6 +570,27 @@ TEST_F(CorePeerTest, ItIsDrainedBetweenTwoMessagesOfAWorker) {
   worker.Say(Type::kReady, wire::Ready{});
   Turn();
   EXPECT_THAT(services_.events, ElementsAre("serving", "announce 8 0 0", "open"));
+}
+
+TEST_F(CorePeerTest, HearsWhatIsFrozenBeforeItIsToServe) {
+  services_.on_checked = [this] { peer_.Send(Type::kStillFrozen, wire::Hold{2}); };
+  core_.Say(Type::kHello, OurHello());
+  Turn();
+  EXPECT_THAT(core_.Heard(), ElementsAre(Number(Type::kStillFrozen), Number(Type::kServe)));
+}
+
+TEST_F(WorkerPeerTest, SaysHowMuchItHoldsOnceItServes) {
+  BecomeServing();
+  worker_.Say(Type::kHold, wire::Hold{5});
+  Turn();
+  EXPECT_THAT(services_.events, ElementsAre("3 holds 5"));
+}
+
+TEST_F(WorkerPeerTest, WhoMayNotSayThatItHoldsSomethingIsEnded) {
+  BecomeServing();
+  services_.holds = Fail(Code::kBadMessage, "what it holds is not asked here");
+  worker_.Say(Type::kHold, wire::Hold{5});
+  ExpectLost("what it holds is not asked here");
 }
 
 TEST_F(CorePeerTest, APeerThatJustClosesIsNoReason) {

@@ -61,6 +61,7 @@ Warden::Warden(EventLoop& loop, WardenSetup setup)
                [this](uint32_t channel, Result<UniqueFd> device) { DeviceOpened(channel, std::move(device)); }) {}
 
 Warden::~Warden() {
+  HoldLog(false);
   if (log_channel_) SetLogSink(nullptr);
 }
 
@@ -135,6 +136,18 @@ void Warden::TellFacts() {
   core_.peer->Send(wire::Type::kStatusFacts, head, texts);
 }
 
+void Warden::OnCoreChecked() {
+  if (frozen_held_ > 0) core_.peer->Send(wire::Type::kStillFrozen, wire::Hold{frozen_held_});
+  std::vector<uint32_t> lost;
+  for (auto& [id, worker] : workers_) {
+    if (!IsFreezer(*worker) || !worker->is_ready || worker->is_end_told) continue;
+    const Status given = GiveToNewCore(*worker);
+    if (!given) LogError(Named(worker->name.c_str(), given.error().message()));
+    if (!given) lost.push_back(id);
+  }
+  for (const uint32_t id : lost) FailWorker(id, "it could not be given to the next core");
+}
+
 void Warden::OnCoreServing() {
   ++setup_.facts.core_start_count;
   TellFacts();
@@ -145,13 +158,15 @@ void Warden::OnCoreServing() {
 
 void Warden::OnOtherBuild() {
   if (std::exchange(is_outdated_, true)) return;
-  LogError("the package was changed: the service ends, to be started anew, when no program runs");
+  LogError("the package was changed: the service ends, to be started anew, when no program runs and nothing is frozen");
   EndWhenIdle();
 }
 
 void Warden::EndWhenIdle() {
   if (!has_served_) exit_code_ = 1;
-  if (asks_->programs().running() == 0) return BeginStop();
+  // Without a core that can serve nobody but the end of this service thaws before its time.
+  const bool is_frozen = frozen_held_ > 0 && core_.peer && core_.peer->is_serving();
+  if (asks_->programs().running() == 0 && !is_frozen) return BeginStop();
   loop_.After(kRetryDelay, [this] { EndWhenIdle(); });
 }
 
@@ -171,6 +186,8 @@ void Warden::CoreEnded(int wait_status) {
   // What it held is lost; the host sees its channel close, or no answer, never two. Programs go on.
   std::vector<uint32_t> ids;
   for (auto& [id, worker] : workers_) {
+    // What is frozen has no other keeper.
+    if (IsFreezer(*worker) && worker->is_ready) continue;
     worker->is_end_told = true;
     ids.push_back(id);
   }
@@ -254,6 +271,10 @@ Status Warden::StartWorker(uint32_t plugin) {
   auto worker = std::make_unique<Worker>();
   worker->plugin = plugin;
   worker->name = "worker " + wanted.name;
+  if (is_stopping_) {
+    TellEnd(*worker, wire::kNotTried, "the service stops");
+    return {};
+  }
   for (const auto& [id, other] : workers_) {
     if (other->plugin != plugin) continue;
     if (!other->is_end_told) return Fail(Code::kBadMessage, worker->name + " runs already");
@@ -356,13 +377,37 @@ void Warden::OnWorkerReady(uint32_t id) {
   loop_.Cancel(worker.timer);
   LogInfo(worker.name + " serves, process " + std::to_string(worker.pid));
   const UniqueFd socket = std::move(worker.core_socket);
-  const UniqueFd ring_to = std::move(worker.ring_to);
-  const UniqueFd ring_from = std::move(worker.ring_from);
-  const int fds[] = {socket.get(), ring_to.get(), ring_from.get()};
+  TellStarted(worker, socket);
+  if (IsFreezer(worker)) return;  // the next core needs them too
+  worker.ring_to.Reset();
+  worker.ring_from.Reset();
+}
+
+void Warden::TellStarted(const Worker& worker, const UniqueFd& socket) {
+  const int fds[] = {socket.get(), worker.ring_to.get(), worker.ring_from.get()};
   if (!core_.peer) return;
   core_.peer->Send(wire::Type::kWorkerStarted,
-                   wire::WorkerStarted{id, worker.plugin, static_cast<uint32_t>(worker.pid), wire::kRingBytes}, {},
-                   fds);
+                   wire::WorkerStarted{worker.id, worker.plugin, static_cast<uint32_t>(worker.pid), wire::kRingBytes},
+                   {}, fds);
+}
+
+bool Warden::IsFreezer(const Worker& worker) const {
+  return setup_.config.plugins[worker.plugin].sandbox.Has(policy::Promise::kFreeze);
+}
+
+Status Warden::OnWorkerHolds(uint32_t id, uint64_t held) {
+  const Worker& worker = *workers_.at(id);
+  if (!IsFreezer(worker)) return Fail(Code::kBadMessage, "what it holds is not asked here");
+  frozen_held_ = held;
+  HoldLog(held > 0);
+  return {};
+}
+
+Status Warden::GiveToNewCore(Worker& worker) {
+  const sys::TwoFds sockets = REEVE_TRY(sys::SocketPair(SOCK_SEQPACKET));
+  worker.peer->SendNewCore(sockets.second);
+  TellStarted(worker, sockets.first);
+  return {};
 }
 
 void Warden::FailWorker(uint32_t id, const std::string& why) {
@@ -394,6 +439,9 @@ void Warden::TellEnd(Worker& worker, int wait_status, const std::string& why) {
 }
 
 void Warden::WorkerEnded(uint32_t id, int wait_status) {
+  // Its last word may be that it has thawed.
+  const auto found = workers_.find(id);
+  if (found != workers_.end() && IsFreezer(*found->second) && found->second->peer) found->second->peer->Drain();
   auto ended = workers_.extract(id);
   if (ended.empty()) return;
   Worker& worker = *ended.mapped();
@@ -431,14 +479,26 @@ void Warden::BeginStop() {
     if (worker->peer) worker->peer->SendStopping();
   KillAll(SIGTERM);
   loop_.After(kStopGrace, [this] { KillAll(SIGKILL); });
-  loop_.After(kStopTimeout, [this] { loop_.Stop(); });
+  StopAfter(kStopTimeout);
   AwaitEnds();
+}
+
+void Warden::StopAfter(std::chrono::seconds timeout) {
+  loop_.After(timeout, [this, timeout] {
+    if (frozen_held_ == 0 || timeout >= kThawTimeout) return loop_.Stop();
+    StopAfter(kThawTimeout);
+  });
 }
 
 void Warden::KillAll(int signal) {
   asks_->programs().SignalAll(signal);
-  reaper_.Signal(core_.pid, signal);
-  for (const auto& [id, worker] : workers_) reaper_.Signal(worker->pid, signal);
+  // A core that serves was asked to stop, and ends when it has heard the last word of its workers.
+  const bool was_asked = core_.peer && core_.peer->is_serving();
+  if (signal == SIGKILL || !was_asked) reaper_.Signal(core_.pid, signal);
+  for (const auto& [id, worker] : workers_) {
+    const bool is_thawing = IsFreezer(*worker) && frozen_held_ > 0;
+    if (signal != SIGKILL || !is_thawing) reaper_.Signal(worker->pid, signal);
+  }
 }
 
 bool Warden::HaveAllEnded() const {

@@ -51,6 +51,8 @@ class Warden final : public CoreServices, public WorkerServices {
   static constexpr std::chrono::seconds kStopTimeout{4};
   // From SIGTERM to SIGKILL, for core, workers and programs alike.
   static constexpr std::chrono::seconds kStopGrace{2};
+  // What is frozen has so long more to be thawed, and its worker is not killed within that.
+  static constexpr std::chrono::seconds kThawTimeout{10};
 
  private:
   Warden(EventLoop& loop, WardenSetup setup);
@@ -62,6 +64,7 @@ class Warden final : public CoreServices, public WorkerServices {
   void DoesNotStart(const char* name, const Error& why, void (Warden::*prepare)());
   void CoreEnded(int wait_status);
   Status CheckCore() override;
+  void OnCoreChecked() override;
   void OnCoreServing() override;
   // Both peers': ends this process as soon as no program runs, so that the service manager starts the new one.
   void OnOtherBuild() override;
@@ -94,6 +97,10 @@ class Warden final : public CoreServices, public WorkerServices {
   void TellEnd(Worker& worker, int wait_status, const std::string& why);
   Status CheckWorker(uint32_t worker, sandbox::Stage stage) override;
   void OnWorkerReady(uint32_t worker) override;
+  Status OnWorkerHolds(uint32_t worker, uint64_t held) override;
+  bool IsFreezer(const Worker& worker) const;
+  Status GiveToNewCore(Worker& worker);
+  void TellStarted(const Worker& worker, const UniqueFd& socket);
   void OnWorkerLost(uint32_t worker, const std::string& why) override { FailWorker(worker, why); }
 
   // What workers ask.
@@ -102,6 +109,7 @@ class Warden final : public CoreServices, public WorkerServices {
   Granted<void> SignalProgram(uint32_t worker, uint64_t program, int signal) override;
 
   void KillAll(int signal);
+  void StopAfter(std::chrono::seconds timeout);
   bool HaveAllEnded() const;
   void StopIfAllEnded();
   void AwaitEnds();
@@ -134,6 +142,7 @@ class Warden final : public CoreServices, public WorkerServices {
   std::unique_ptr<wire::LogChannel> log_channel_;
   uint32_t last_worker_ = 0;
   std::map<uint32_t, std::unique_ptr<Worker>> workers_;
+  uint64_t frozen_held_ = 0;  // what the freezing plugin held when one of its workers last said so
   bool is_outdated_ = false;  // by a package that was installed since
   bool is_stopping_ = false;
   int exit_code_ = 0;

@@ -34,6 +34,7 @@ wire::StartRecord RecordFor(const config::Config& config, const Worker& worker, 
   record.plugin_path = std::move(plugin_path);
   record.settings_json = plugin.settings_json;
   record.locks_memory = plugin.sandbox.locks_memory;
+  record.freezes = plugin.sandbox.Has(policy::Promise::kFreeze);
   record.load_filter = plugin.sandbox.load_filter;
   record.run_filter = plugin.sandbox.run_filter;
   for (const config::CommandSpec& command : plugin.commands) record.commands.push_back(command.name);

@@ -69,6 +69,7 @@ const WorkerPeer::Row WorkerPeer::kTable[] = {
     {wire::Type::kProgramWords, State::kServing, &WorkerPeer::TakeProgramWords},
     {wire::Type::kRunProgram, State::kServing, &WorkerPeer::TakeRunProgram},
     {wire::Type::kSignalProgram, State::kServing, &WorkerPeer::TakeSignalProgram},
+    {wire::Type::kHold, State::kServing, &WorkerPeer::TakeHold},
 };
 
 WorkerPeer::WorkerPeer(EventLoop& loop, UniqueFd socket, uint64_t generation, uint32_t worker,
@@ -194,6 +195,10 @@ Status WorkerPeer::TakeSignalProgram(const wire::Packet& packet) {
   }
   peer_.Send(wire::Type::kProgramSignalled, packet.header.request_id, wire::AskNumber{signal.ask});
   return {};
+}
+
+Status WorkerPeer::TakeHold(const wire::Packet& packet) {
+  return services_.OnWorkerHolds(worker_, REEVE_TRY(packet.Read<wire::Hold>()).held);
 }
 
 void WorkerPeer::Refuse(uint64_t request_id, uint32_t ask, const Refusal& refusal) {

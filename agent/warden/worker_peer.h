@@ -49,6 +49,8 @@ class WorkerServices {
   virtual void OnOtherBuild() = 0;
   // It is checked, loaded and checked again: it may serve.
   virtual void OnWorkerReady(uint32_t worker) = 0;
+  // How much its plugin holds. Fails when that is none of the warden's business: that ends the worker.
+  virtual Status OnWorkerHolds(uint32_t worker, uint64_t held) = 0;
   // It broke the protocol, failed a check or closed its socket (then `why` is empty); the last call. The WorkerPeer is
   // not to be destroyed within.
   virtual void OnWorkerLost(uint32_t worker, const std::string& why) = 0;
@@ -72,10 +74,17 @@ class WorkerPeer {
 
   // `before_packet`: see Peer::SetBeforePacket.
   Status Start(std::function<void()> before_packet);
+  // Takes what it has said so far. May end it.
+  void Drain() { peer_.Drain(); }
   // Its process has ended.
   void Close() { peer_.Close(); }
   // Asks it to end: what it holds is answered first.
   void SendStopping() { peer_.Send(wire::Type::kStopping); }
+  // Its core has ended: here is the socket to the next one.
+  void SendNewCore(const UniqueFd& socket) {
+    const int fd = socket.get();
+    peer_.Send(wire::Type::kNewCore, 0, std::span(&fd, 1));
+  }
 
   enum class State : uint8_t {
     kStarted,  // nothing was heard: hello comes
@@ -97,6 +106,7 @@ class WorkerPeer {
   Status TakeProgramWords(const wire::Packet& packet);
   Status TakeRunProgram(const wire::Packet& packet);
   Status TakeSignalProgram(const wire::Packet& packet);
+  Status TakeHold(const wire::Packet& packet);
 
   Status BeginAsk(uint32_t ask);
   void Refuse(uint64_t request_id, uint32_t ask, const Refusal& refusal);

@@ -230,6 +230,7 @@ Result<std::span<uint8_t>> CoreLink::WaitForRoom(Open& request, uint64_t wanted)
 }
 
 Status CoreLink::SendCommitted(const Open& request, uint32_t count) {
+  if (is_closed_) return Fail(Code::kClosed, "the core is gone");
   const ReplyPiece piece{.ring_offset = writer_.Commit(count), .piece_bytes = count, .consumed = reader_.consumed()};
   REEVE_TRY(SendWaiting(socket_.get(), HeaderOf(Type::kReply, request.head.id), BytesOf(piece)));
   reader_.Told();
@@ -285,7 +286,8 @@ void CoreLink::Finish(uint64_t request_id, int32_t status, std::string_view text
                      .total_bytes = request.written_bytes + (is_success ? tail.size() : 0),
                      .consumed = reader_.consumed()};
   // A core that is gone is noticed by the loop; there is nobody to tell here.
-  if (SendWaiting(socket_.get(), HeaderOf(Type::kReplyEnd, request_id), BytesOf(end), AsBytes(tail))) reader_.Told();
+  if (!is_closed_ && SendWaiting(socket_.get(), HeaderOf(Type::kReplyEnd, request_id), BytesOf(end), AsBytes(tail)))
+    reader_.Told();
   open_.erase(request_id);
 }
 
@@ -296,6 +298,23 @@ void CoreLink::WantSettled(uint64_t request_id) {
 void CoreLink::Hold(uint64_t held) {
   const wire::Hold payload{.held = held};
   static_cast<void>(SendWaiting(socket_.get(), HeaderOf(Type::kHold), BytesOf(payload)));
+}
+
+void CoreLink::NoteFreeze(uint64_t time_left_ms, std::string_view why) {
+  why = why.substr(0, kMaxFreezeTextBytes);
+  const FreezeNote note{.time_left_ms = time_left_ms, .text_bytes = static_cast<uint32_t>(why.size())};
+  static_cast<void>(SendWaiting(socket_.get(), HeaderOf(Type::kFreezeNote), BytesOf(note), AsBytes(why)));
+}
+
+CoreLink::Rings CoreLink::GiveUp() {
+  is_closed_ = true;
+  loop_.Cancel(std::exchange(deferred_timer_, 0));
+  loop_.Forget(socket_.get());
+  deferred_.clear();
+  partial_.reset();
+  reader_.Restart();
+  writer_.Restart();
+  return {std::move(reader_), std::move(writer_)};
 }
 
 bool CoreLink::Log(Severity severity, std::string_view text) {

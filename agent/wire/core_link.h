@@ -65,11 +65,21 @@ class CoreLink {
   const std::atomic<bool>& cancel_flag(uint64_t request_id) const;
 
   void Hold(uint64_t held);
+  // `why` is empty when nothing ended; a longer one than kMaxFreezeTextBytes is cut.
+  void NoteFreeze(uint64_t time_left_ms, std::string_view why);
   // False: the socket is full or closed, the line was not sent. From any thread.
   bool Log(Severity severity, std::string_view text);
 
   // Gives a request's memory back, so that the next of its size touches no fresh page.
   void Recycle(RequestText text);
+
+  struct Rings {
+    RingReader reader;
+    RingWriter writer;
+  };
+  // The core is gone, and another will use the rings, from their beginning. What is still asked of this fails with
+  // kClosed or does nothing; OnLinkClosed does not come any more.
+  Rings GiveUp();
 
  private:
   struct Open {

@@ -26,6 +26,7 @@ struct CoreSide final : WorkerLink::Events {
   std::map<uint64_t, Ended> ended;
   std::vector<uint64_t> held;
   std::vector<uint64_t> pongs;
+  std::vector<std::pair<uint64_t, std::string>> notes;
   std::vector<std::string> logged;
   std::optional<Error> closed;
 
@@ -35,6 +36,7 @@ struct CoreSide final : WorkerLink::Events {
     ended.emplace(id, Ended{status, std::string(text), wants_settled});
   }
   void OnHold(uint64_t count) override { held.push_back(count); }
+  void OnFreezeNote(uint64_t time_left_ms, std::string_view why) override { notes.emplace_back(time_left_ms, why); }
   void OnPong(uint64_t heap_bytes) override { pongs.push_back(heap_bytes); }
   void OnLogLine(Severity, std::string_view text) override { logged.emplace_back(text); }
   void OnLinkClosed(const Error& error) override { closed = error; }
@@ -276,6 +278,51 @@ TEST_F(LinkTest, CarriesHoldsAndLogLines) {
   EXPECT_EQ(core_.logged, (std::vector<std::string>{"hello"}));
 }
 
+TEST_F(LinkTest, CarriesWhatIsSaidOfAFreezeAndCutsWhatIsTooLong) {
+  Start();
+  worker_link_->NoteFreeze(1500, "");
+  worker_link_->NoteFreeze(0, std::string(kMaxFreezeTextBytes + 1, 'x'));
+  Run();
+  EXPECT_EQ(core_.notes,
+            (std::vector<std::pair<uint64_t, std::string>>{{1500, ""}, {0, std::string(kMaxFreezeTextBytes, 'x')}}));
+}
+
+// The rings come to the next core as the last one left them.
+TEST_F(LinkTest, AnotherCoreUsesTheRingsFromTheirBeginning) {
+  Start();
+  const std::string large(kRingBytes + 1000, 'r');
+  REEVE_ASSERT_OK(core_link_->Send({.id = 1}, QueueOf('"' + large + '"')));
+  REEVE_ASSERT_OK(core_link_->Send({.id = 2}, QueueOf("{}")));
+  Run();
+  REEVE_ASSERT_OK(worker_link_->Write(1, AsBytes("x")));
+  core_link_.reset();
+  CoreLink::Rings rings = worker_link_->GiveUp();
+  const std::unique_ptr<CoreLink> old_link = std::move(worker_link_);
+  auto sockets = std::move(*sys::SocketPair(SOCK_SEQPACKET | SOCK_NONBLOCK));
+  core_socket_ = std::move(sockets.first);
+  StartCore();
+  worker_link_ = std::move(*CoreLink::Create(worker_loop_, std::move(sockets.second), std::move(rings.reader),
+                                             std::move(rings.writer), kGeneration, worker_));
+  // What the last core asked is answered to nobody.
+  EXPECT_THAT(old_link->Write(1, AsBytes(large)), FailsWith(Code::kClosed));
+  EXPECT_THAT(old_link->Reserve(1, 10), FailsWith(Code::kClosed));
+  old_link->Finish(1, 0, "");
+  old_link->Finish(2, -1, "why");
+  REEVE_ASSERT_OK(core_link_->Send({.id = 9}, QueueOf('"' + large + '"')));
+  Run(200);
+  ASSERT_EQ(worker_.requests[9].size(), large.size() + 2);
+  std::thread reply([&] {
+    ASSERT_THAT(worker_link_->Write(9, AsBytes('"' + large + '"')), IsOk());
+    worker_link_->Finish(9, 0, "");
+  });
+  while (!core_.ended.contains(9) && !core_.closed) REEVE_ASSERT_OK(core_loop_.RunOnce(std::chrono::milliseconds(10)));
+  reply.join();
+  EXPECT_FALSE(core_.closed);
+  EXPECT_EQ(core_.replies[9].size(), large.size() + 2);
+  EXPECT_FALSE(core_.ended.contains(1));
+  EXPECT_FALSE(worker_.closed);
+}
+
 TEST_F(LinkTest, EachSideNoticesThatTheOtherIsGone) {
   Start();
   Run();
@@ -287,6 +334,13 @@ TEST_F(LinkTest, EachSideNoticesThatTheOtherIsGone) {
 }
 
 // ---- What a hostile worker may try. Each ends it.
+
+TEST_F(LinkTest, DropsAWorkerWhoseNoteOfAFreezeIsNone) {
+  StartCore();
+  GreetAsWorker();
+  SendAsWorker(Type::kFreezeNote, 0, FreezeNote{.time_left_ms = 1, .text_bytes = 3}, "long");
+  ExpectCoreDrops("note of a freeze");
+}
 
 TEST_F(LinkTest, DropsAWorkerThatDoesNotGreetFirst) {
   StartCore();

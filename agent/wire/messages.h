@@ -40,6 +40,7 @@ enum class Type : uint16_t {
   kNewGeneration = 24,  // + descriptor: the sealed blob; the header carries the new generation
   kStopping = 25,       // the service stops: answer what is held and end
   kStatusFacts = 26,    // StatusFactsHead + texts (status_facts.h): once the core serves, and when they change
+  kStillFrozen = 27,    // Hold: ahead of kServe, when the freezing plugin held something when the last core ended
 
   // worker -> warden
   kConfined = 30,       // the load sandbox stands
@@ -55,6 +56,7 @@ enum class Type : uint16_t {
   kProgramStarted = 43,    // ProgramStarted + descriptors as asked for: status, then stdin, stdout, stderr where wanted
   kRefused = 44,           // Refused + text: the answer to kOpenPath, kRunProgram or kSignalProgram
   kProgramSignalled = 45,  // AskNumber
+  kNewCore = 46,  // + descriptor: the socket to the next core; the rings begin anew. Of the freezing plugin only
 
   // core -> worker
   kRequest = 50,   // Request: a piece of a request stands in the ring
@@ -65,10 +67,12 @@ enum class Type : uint16_t {
   // worker -> core
   kReply = 60,        // ReplyPiece: a piece of a reply stands in the ring
   kReplyEnd = 61,     // ReplyEnd + text
-  kHold = 62,         // Hold: how much state the plugin holds; a worker that holds any does not idle out
+  kHold = 62,         // Hold: how much state the plugin holds; a worker that holds any does not idle out. The freezing
+                      // plugin's tells the warden too
   kLogLine = 63,      // LogLine + text, rate-limited by the receiver
   kWantSettled = 64,  // before the kReplyEnd of header.request_id: kSettled is wanted
   kPong = 65,         // Pong: the loop turns
+  kFreezeNote = 66,   // FreezeNote + text: how long what is frozen stays so, why it ended. Of the freezing plugin only
 };
 
 struct Header {
@@ -262,6 +266,13 @@ struct Hold {
   uint64_t held = 0;
 };
 
+struct FreezeNote {
+  uint64_t time_left_ms = 0;  // running time until the plugin thaws by itself; 0: it does not
+  uint32_t text_bytes = 0;    // why the freeze ends; 0: it does not end
+  uint32_t reserved = 0;
+};
+inline constexpr uint32_t kMaxFreezeTextBytes = 512;
+
 struct Pong {
   uint64_t heap_bytes = 0;  // taken from the kernel for the heap; as the worker says, so for its recycling only
 };
@@ -279,6 +290,6 @@ static_assert(sizeof(SignalProgram) == 16 && sizeof(ProgramStarted) == 24 && siz
 static_assert(sizeof(AskNumber) == 8 && sizeof(PathOpened) == 16);
 static_assert(sizeof(Request) == 40 && sizeof(ReplyPiece) == 16 && sizeof(ReplyEnd) == 24);
 static_assert(sizeof(Settled) == 8 && sizeof(Hold) == 8 && sizeof(LogLine) == 8 && sizeof(Consumed) == 8);
-static_assert(sizeof(Pong) == 8);
+static_assert(sizeof(Pong) == 8 && sizeof(FreezeNote) == 16);
 
 }  // namespace reeve::wire

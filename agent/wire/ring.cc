@@ -63,6 +63,12 @@ uint32_t RingWriter::Commit(uint32_t count) {
   return offset;
 }
 
+void RingWriter::Restart() {
+  next_offset_ = reserved_bytes_ = 0;
+  written_ = consumed_ = 0;
+  pieces_.clear();
+}
+
 Status RingWriter::Consumed(uint64_t consumed) {
   if (consumed < consumed_ || consumed > written_) return Fail(Code::kBadMessage, "credit for what was never written");
   while (!pieces_.empty() && pieces_.front().end <= consumed) pieces_.pop_front();

@@ -41,6 +41,8 @@ class RingWriter {
   // or ahead of what was written, or ends within a piece.
   Status Consumed(uint64_t consumed);
   bool is_empty() const { return pieces_.empty(); }
+  // As if nothing had been written yet: for another reader.
+  void Restart();
 
  private:
   struct Piece {
@@ -74,6 +76,8 @@ class RingReader {
   bool owes_credit() const { return consumed_ - told_ >= ring_bytes_ / 4; }
   // consumed() stands in a message that was sent.
   void Told() { told_ = consumed_; }
+  // As if nothing had been read yet: for another writer.
+  void Restart() { consumed_ = told_ = 0; }
 
  private:
   RingReader(sys::Mapping mapping, uint32_t ring_bytes) : mapping_(std::move(mapping)), ring_bytes_(ring_bytes) {}

@@ -86,6 +86,7 @@ void VisitFields(Record& record, Visit& visit) {
   visit(record.plugin_path);
   visit(record.settings_json);
   visit(record.locks_memory);
+  visit(record.freezes);
   visit(record.load_filter);
   visit(record.run_filter);
   visit(record.commands);

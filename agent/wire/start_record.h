@@ -36,6 +36,7 @@ struct StartRecord {
   std::string plugin_path;    // what to load
   std::string settings_json;  // for configure()
   bool locks_memory = false;
+  bool freezes = false;  // the freezing plugin: it outlives cores, and ends at once
   std::vector<uint8_t> load_filter;
   std::vector<uint8_t> run_filter;
   std::vector<std::string> commands;         // the manifest's, in its order

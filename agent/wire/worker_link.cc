@@ -201,6 +201,8 @@ Status WorkerLink::Handle(const Packet& packet) {
     case Type::kHold:
       events_.OnHold(REEVE_TRY(packet.Read<Hold>()).held);
       return {};
+    case Type::kFreezeNote:
+      return HandleFreezeNote(packet);
     case Type::kPong: {
       const Pong pong = REEVE_TRY(packet.Read<Pong>());
       if (!std::exchange(is_pong_due_, false)) return Fail(Code::kBadMessage, "an answer to no ping");
@@ -254,6 +256,15 @@ Status WorkerLink::HandleReplyEnd(const Packet& packet) {
   const std::shared_ptr<bool> is_alive = is_alive_;
   if (is_success && !tail.empty()) events_.OnReplyPiece(id, tail);
   if (*is_alive) events_.OnReplyEnd(id, end.status, is_success ? "" : AsText(tail), reply.wants_settled);
+  return {};
+}
+
+Status WorkerLink::HandleFreezeNote(const Packet& packet) {
+  Bytes text;
+  const FreezeNote note = REEVE_TRY(packet.Read<FreezeNote>(&text));
+  if (text.size() != note.text_bytes || text.size() > kMaxFreezeTextBytes || note.reserved != 0)
+    return Fail(Code::kBadMessage, "a note of a freeze that is none");
+  events_.OnFreezeNote(note.time_left_ms, AsText(text));
   return {};
 }
 

@@ -56,6 +56,8 @@ class WorkerLink {
     virtual void OnReplyEnd(uint64_t request_id, int32_t status, std::string_view text, bool wants_settled) = 0;
     // How much state the plugin holds now. While it is not 0 the worker is not stopped for being idle.
     virtual void OnHold(uint64_t held) = 0;
+    // What the freezing plugin says of its freeze; `why` is empty unless it ends. Worth anything of that plugin only.
+    virtual void OnFreezeNote(uint64_t time_left_ms, std::string_view why) = 0;
     // The answer to Ping: the worker's loop turns. `heap_bytes` is what it says of itself.
     virtual void OnPong(uint64_t heap_bytes) = 0;
     // Not trusted, and not rate-limited here.
@@ -111,6 +113,7 @@ class WorkerLink {
   Status Handle(const Packet& packet);
   Status HandleReplyPiece(const Packet& packet);
   Status HandleReplyEnd(const Packet& packet);
+  Status HandleFreezeNote(const Packet& packet);
   Status HandleLogLine(const Packet& packet);
   Result<Incoming*> InFlight(uint64_t request_id);
   void SendPieces();

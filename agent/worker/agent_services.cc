@@ -86,6 +86,8 @@ const reeve_agent_loop AgentServices::kLoop = {sizeof kLoop,           0,
                                                &AgentServices::Post};
 const reeve_agent_state AgentServices::kState = {sizeof kState, 0, &AgentServices::SetHeld,
                                                  &AgentServices::HandleBlock};
+const reeve_agent_freeze AgentServices::kFreeze = {sizeof kFreeze, 0, &AgentServices::SetTimeLeft,
+                                                   &AgentServices::SetEnd};
 const reeve_agent_fds AgentServices::kFds = {sizeof kFds, 0, &AgentServices::Find};
 
 Result<std::unique_ptr<AgentServices>> AgentServices::Create(EventLoop& loop, WardenClient& warden,
@@ -110,6 +112,11 @@ void AgentServices::OnHold(std::function<void(uint64_t)> on_hold) {
   on_hold_(held_);
 }
 
+void AgentServices::OnFreezeNote(std::function<void(const FreezeNote&)> on_note) {
+  on_freeze_note_ = std::move(on_note);
+  NoteFreeze("");
+}
+
 const void* AgentServices::Interface(std::string_view id) const {
   if (!has_interfaces_) return nullptr;
   if (id == REEVE_AGENT_FILES) return &kFiles;
@@ -117,6 +124,7 @@ const void* AgentServices::Interface(std::string_view id) const {
   if (id == REEVE_AGENT_LOOP) return &kLoop;
   if (id == REEVE_AGENT_STATE) return &kState;
   if (id == REEVE_AGENT_FDS) return &kFds;
+  if (id == REEVE_AGENT_FREEZE && setup_.freezes) return &kFreeze;
   return nullptr;
 }
 
@@ -254,6 +262,33 @@ int32_t AgentServices::HandleBlock(const reeve_agent* agent, uint64_t* first, ui
   *first = setup.handle_base;
   *count = setup.handle_count;
   return REEVE_OK;
+}
+
+// ---- reeve.agent.freeze/1
+
+void AgentServices::NoteFreeze(std::string why) {
+  if (!on_freeze_note_) return;
+  uint64_t time_left_ms = 0;
+  // 0 is "never", so what is over still has a millisecond.
+  if (thaws_at_) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*thaws_at_ - loop_.Now()).count();
+    time_left_ms = static_cast<uint64_t>(std::max<int64_t>(1, left));
+  }
+  on_freeze_note_({time_left_ms, std::move(why)});
+}
+
+void AgentServices::SetTimeLeft(const reeve_agent* agent, uint64_t time_left_ms) {
+  AgentServices& services = Of(agent);
+  services.thaws_at_.reset();
+  if (time_left_ms > 0)
+    services.thaws_at_ = services.loop_.Now() + std::chrono::milliseconds(std::min(time_left_ms, kLongestDelayMs));
+  services.NoteFreeze("");
+}
+
+void AgentServices::SetEnd(const reeve_agent* agent, reeve_str why) {
+  AgentServices& services = Of(agent);
+  services.thaws_at_.reset();
+  services.NoteFreeze(std::string(ViewOf(why)));
 }
 
 // ---- reeve.agent.fds/1

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -21,6 +22,7 @@ struct ServicesSetup {
   uint64_t handle_count = 0;
   std::vector<std::string> inherited_names;
   int first_inherited_fd = -1;  // the i-th name's descriptor is this + i
+  bool freezes = false;         // it gets reeve.agent.freeze/1
 };
 
 // The agent as a plugin sees it: reeve_agent and the interfaces of plugin.h, put on the worker's loop and its socket to
@@ -36,6 +38,13 @@ class AgentServices {
   reeve_agent& abi() { return handle_.abi; }
   // Until this is called get_interface gives NULL (plugin.h: reeve_plugin_query).
   void OpenInterfaces() { has_interfaces_ = true; }
+  // What the plugin tells of its freeze.
+  struct FreezeNote {
+    uint64_t time_left_ms = 0;  // 0: no end by itself
+    std::string why;            // it ends; empty: it does not
+  };
+  // Told at each such note, and at once what is so; before OnHold.
+  void OnFreezeNote(std::function<void(const FreezeNote& note)> on_note);
   // Told at each change of what the plugin holds, and at once what it is.
   void OnHold(std::function<void(uint64_t held)> on_hold);
 
@@ -77,6 +86,9 @@ class AgentServices {
   // reeve.agent.state/1
   static void SetHeld(const reeve_agent* agent, uint64_t count);
   static int32_t HandleBlock(const reeve_agent* agent, uint64_t* first, uint64_t* count);
+  // reeve.agent.freeze/1
+  static void SetTimeLeft(const reeve_agent* agent, uint64_t time_left_ms);
+  static void SetEnd(const reeve_agent* agent, reeve_str why);
   // reeve.agent.fds/1
   static int32_t Find(const reeve_agent* agent, reeve_str name);
 
@@ -84,6 +96,7 @@ class AgentServices {
   static const reeve_agent_run kRun;
   static const reeve_agent_loop kLoop;
   static const reeve_agent_state kState;
+  static const reeve_agent_freeze kFreeze;
   static const reeve_agent_fds kFds;
 
   EventLoop& loop_;
@@ -93,6 +106,9 @@ class AgentServices {
   bool has_interfaces_ = false;
   std::function<void(uint64_t)> on_hold_;
   uint64_t held_ = 0;
+  void NoteFreeze(std::string why);
+  std::function<void(const FreezeNote&)> on_freeze_note_;
+  std::optional<RunningTime> thaws_at_;
   UniqueFd wake_;  // eventfd(2): something was posted
   std::mutex posted_mutex_;
   std::vector<Posted> posted_;

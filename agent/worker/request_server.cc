@@ -37,11 +37,18 @@ RequestServer::~RequestServer() {
   loop_.Cancel(pump_timer_);
 }
 
+void RequestServer::Attach(std::shared_ptr<wire::CoreLink> link) {
+  waiting_.clear();
+  link_ = std::move(link);
+}
+
 // ---- from the core
 
 void RequestServer::OnRequest(const wire::RequestHead& head, wire::RequestText text) {
   if (head.command >= loaded_.agreed.commands.size())
     return link_->Finish(head.id, REEVE_ERROR_NO_COMMAND, "the plugin has no such command");
+  // One of an earlier core's has that number: no core does that.
+  if (open_.contains(head.id)) return link_->Finish(head.id, REEVE_ERROR_BUSY, "the request's number is in use");
   if (text.data == nullptr)
     return link_->Finish(head.id, REEVE_ERROR_LIMIT, "the plugin has not enough memory for this request");
   waiting_.push_back({head, std::move(text)});
@@ -73,7 +80,8 @@ void RequestServer::OnSettled(uint64_t request_id, bool was_sent) {
 
 void RequestServer::OnLinkClosed(const Error& error) {
   if (error.code() != Code::kClosed) LogError("the link to the core ended: " + error.message());
-  on_end_();
+  waiting_.clear();
+  if (!outlives_core_) on_end_();
 }
 
 void RequestServer::EndWhenIdle() {
@@ -104,7 +112,7 @@ void RequestServer::Pump() {
 void RequestServer::Invoke(Waiting request) {
   const wire::RequestHead& head = request.head;
   const reeve_sink functions = {sizeof(reeve_sink), 0, &Write, &Reserve, &Commit, &Finish, &WantSettled, &IsCancelled};
-  auto sink = std::make_unique<Sink>(Sink{functions, this, head.id, &link_->cancel_flag(head.id), 0});
+  auto sink = std::make_unique<Sink>(Sink{functions, this, head.id, link_, &link_->cancel_flag(head.id), 0});
   reeve_sink* const reply = &sink->abi;
   open_.emplace(head.id, std::move(sink));
   const reeve_request call = {sizeof call,      loaded_.agreed.commands[head.command],
@@ -121,8 +129,8 @@ void RequestServer::Invoke(Waiting request) {
 void RequestServer::End(uint64_t request_id, int32_t status, std::string_view text) {
   if (status > REEVE_OK || status < REEVE_ERROR_LAST) status = REEVE_ERROR_FAILED;
   if (status != REEVE_OK && text.empty()) text = "the command failed";
-  link_->Finish(request_id, status, text);
-  open_.erase(request_id);
+  const auto open = open_.extract(request_id);
+  open.mapped()->link->Finish(request_id, status, text);
   if (waiting_.empty() && !ends_when_idle_) return;
   loop_.Cancel(pump_timer_);
   pump_timer_ = loop_.After({}, [this] { Pump(); });
@@ -132,7 +140,7 @@ void RequestServer::End(uint64_t request_id, int32_t status, std::string_view te
 
 int32_t RequestServer::Write(reeve_sink* sink, const void* bytes, uint64_t count) {
   Sink& self = Of(sink);
-  return StatusOf(self.server->link_->Write(self.request_id, {static_cast<const uint8_t*>(bytes), count}));
+  return StatusOf(self.link->Write(self.request_id, {static_cast<const uint8_t*>(bytes), count}));
 }
 
 int32_t RequestServer::Reserve(reeve_sink* sink, uint64_t wanted, void** place, uint64_t* granted) {
@@ -141,7 +149,7 @@ int32_t RequestServer::Reserve(reeve_sink* sink, uint64_t wanted, void** place, 
   *granted = self.granted_bytes = 0;
   if (wanted == 0) return REEVE_ERROR_ARGUMENT;
   // A wish above what any reply may have would wrap in sums.
-  const auto room = self.server->link_->Reserve(self.request_id, std::min<uint64_t>(wanted, wire::kMaxReplyBytes + 1));
+  const auto room = self.link->Reserve(self.request_id, std::min<uint64_t>(wanted, wire::kMaxReplyBytes + 1));
   if (!room) return StatusOf(Status(Fail(room.error())));
   *place = room->data();
   *granted = self.granted_bytes = room->size();
@@ -151,7 +159,7 @@ int32_t RequestServer::Reserve(reeve_sink* sink, uint64_t wanted, void** place, 
 int32_t RequestServer::Commit(reeve_sink* sink, uint64_t count) {
   Sink& self = Of(sink);
   if (count > std::exchange(self.granted_bytes, 0)) return REEVE_ERROR_ARGUMENT;
-  return StatusOf(self.server->link_->Commit(self.request_id, count));
+  return StatusOf(self.link->Commit(self.request_id, count));
 }
 
 void RequestServer::Finish(reeve_sink* sink, int32_t status, reeve_str text) {
@@ -160,7 +168,7 @@ void RequestServer::Finish(reeve_sink* sink, int32_t status, reeve_str text) {
 }
 
 void RequestServer::WantSettled(reeve_sink* sink) {
-  Of(sink).server->link_->WantSettled(Of(sink).request_id);
+  Of(sink).link->WantSettled(Of(sink).request_id);
 }
 
 uint32_t RequestServer::IsCancelled(const reeve_sink* sink) {

@@ -24,8 +24,11 @@ class RequestServer final : public wire::CoreLink::Events {
   RequestServer(const RequestServer&) = delete;
   RequestServer& operator=(const RequestServer&) = delete;
 
-  // REQUIRES: called once, before the loop runs. `link` is lent.
-  void Attach(wire::CoreLink& link) { link_ = &link; }
+  // To be called before the loop runs, and again for each later core. What the last one asked and the plugin has not yet
+  // is dropped; what the plugin has is carried on, and its answers go nowhere.
+  void Attach(std::shared_ptr<wire::CoreLink> link);
+  // From now on the end of a core is not the end of this.
+  void OutliveCore() { outlives_core_ = true; }
   // Ends when everything is answered.
   void EndWhenIdle();
 
@@ -44,6 +47,7 @@ class RequestServer final : public wire::CoreLink::Events {
     reeve_sink abi;
     RequestServer* server;
     uint64_t request_id;
+    std::shared_ptr<wire::CoreLink> link;  // of the core that asked
     const std::atomic<bool>* is_cancelled;
     uint64_t granted_bytes;
   };
@@ -64,7 +68,8 @@ class RequestServer final : public wire::CoreLink::Events {
   EventLoop& loop_;
   const LoadedPlugin& loaded_;
   std::function<void()> on_end_;
-  wire::CoreLink* link_ = nullptr;
+  std::shared_ptr<wire::CoreLink> link_;
+  bool outlives_core_ = false;
   uint32_t max_open_;
   std::deque<Waiting> waiting_;
   std::unordered_map<uint64_t, std::unique_ptr<Sink>> open_;

@@ -90,6 +90,7 @@ Status WardenClient::Handle(wire::Packet packet) {
   const Type type = packet.header.type;
   if (type == Type::kPathOpened) return HandleOpened(std::move(packet));
   if (type == Type::kProgramStarted) return HandleStarted(std::move(packet));
+  if (type == Type::kNewCore && on_core_) return HandleNewCore(std::move(packet));
   if (!packet.fds.empty()) return Fail(Code::kBadMessage, "a descriptor where none belongs");
   if (type == Type::kRefused) return HandleRefused(packet);
   if (type == Type::kProgramSignalled) return HandleSignalled(packet);
@@ -161,6 +162,18 @@ Status WardenClient::HandleSignalled(const wire::Packet& packet) {
   const OnSignalled on_signalled = REEVE_TRY(TakeAsk<OnSignalled>(signalled.ask));
   if (on_signalled) on_signalled(nullptr);
   return {};
+}
+
+Status WardenClient::HandleNewCore(wire::Packet packet) {
+  if (packet.fds.size() != 1 || !packet.payload.empty())
+    return Fail(Code::kBadMessage, "a new core without its socket");
+  on_core_(std::move(packet.fds[0]));
+  return {};
+}
+
+void WardenClient::TellHeld(uint64_t held) {
+  const wire::Hold payload{.held = held};
+  static_cast<void>(Send(Type::kHold, 0, BytesOf(payload)));
 }
 
 Status WardenClient::Begin(Ask ask, std::function<Status(uint32_t ask)> send) {

@@ -65,6 +65,11 @@ class WardenClient {
   // gone or talks nonsense; the last call.
   Status Serve(EventLoop& loop, std::function<void()> on_stopping, std::function<void(const Error&)> on_lost);
 
+  // The freezing plugin's worker only. `on_core`: the core has ended, and this is the socket to the next one.
+  void OnNewCore(std::function<void(UniqueFd socket)> on_core) { on_core_ = std::move(on_core); }
+  // How much that plugin holds. The warden is gone when this cannot be said, and that is noticed by the loop.
+  void TellHeld(uint64_t held);
+
   // Each fails, and then no answer follows: kTooLarge (also when kMaxWaitingAsks wait), kInvalidArgument (a NUL in a word).
   // The answer never comes from within. What is more than wire::kMaxAsksAtOnce waits here for answers.
   static constexpr size_t kMaxWaitingAsks = 8192;
@@ -90,6 +95,7 @@ class WardenClient {
   Status HandleStarted(wire::Packet packet);
   Status HandleRefused(const wire::Packet& packet);
   Status HandleSignalled(const wire::Packet& packet);
+  Status HandleNewCore(wire::Packet packet);
   template <typename T>
   Result<T> TakeAsk(uint32_t number);
   // Sends it now or when there is room, under a number of its own.
@@ -105,6 +111,7 @@ class WardenClient {
   EventLoop* loop_ = nullptr;
   std::function<void()> on_stopping_;
   std::function<void(const Error&)> on_lost_;
+  std::function<void(UniqueFd)> on_core_;
   bool is_lost_ = false;
   uint32_t last_number_ = 0;
   std::unordered_map<uint32_t, Ask> asks_;  // not answered, also those that wait

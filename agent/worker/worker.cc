@@ -21,9 +21,16 @@ sandbox::SandboxEntry EntryOf(const wire::StartRecord& record) {
 
 }  // namespace
 
+void Worker::CoreLog::Attach(wire::CoreLink* link) {
+  const std::lock_guard lock(mutex_);
+  link_ = link;
+}
+
 void Worker::CoreLog::Write(Severity severity, std::string_view line) {
-  wire::CoreLink* const link = link_;
-  if (link != nullptr && link->Log(severity, line)) return;
+  {
+    const std::lock_guard lock(mutex_);
+    if (link_ != nullptr && link_->Log(severity, line)) return;
+  }
   const std::string text = "reeve-worker: " + std::string(SeverityName(severity)) + ": " + std::string(line) + "\n";
   static_cast<void>(sys::Write(STDERR_FILENO, AsBytes(text)));
 }
@@ -37,6 +44,7 @@ Status Worker::ReceiveSetup() {
     return Fail(Code::kBadMessage, "the start record is cut");
   record_ = REEVE_TRY(wire::DecodeStartRecord(bytes));
   fds_.record.Reset();
+  if (record_.freezes) stop_signal_.Take();
   // Before the plugin can have any thread.
   SetLogSink(&log_);
   requests_.emplace(REEVE_TRY(wire::RingReader::Create(fds_.ring_in.get())));
@@ -46,7 +54,8 @@ Status Worker::ReceiveSetup() {
   loop_.emplace(REEVE_TRY(EventLoop::Create(clock_)));
   warden_.emplace(std::move(fds_.control), record_.generation);
   services_ = REEVE_TRY(AgentServices::Create(
-      *loop_, *warden_, {record_.handle_base, record_.handle_count, record_.inherited_names, fds_.first_inherited}));
+      *loop_, *warden_,
+      {record_.handle_base, record_.handle_count, record_.inherited_names, fds_.first_inherited, record_.freezes}));
   return {};
 }
 
@@ -75,13 +84,10 @@ Status Worker::EnterRunSandbox() {
 
 Status Worker::Serve() {
   server_ = std::make_unique<RequestServer>(*loop_, loaded_, [this] { End(); });
-  core_ = REEVE_TRY(wire::CoreLink::Create(*loop_, std::move(fds_.core), std::move(*requests_), std::move(*replies_),
-                                           record_.generation, *server_));
-  server_->Attach(*core_);
-  services_->OnHold([this](uint64_t held) { core_->Hold(held); });
-  log_.Attach(core_.get());
+  if (record_.freezes) REEVE_TRY(OutliveCore());
+  REEVE_TRY(Connect(std::move(fds_.core), std::move(*requests_), std::move(*replies_)));
   REEVE_TRY(warden_->Serve(
-      *loop_, [this] { server_->EndWhenIdle(); },
+      *loop_, [this] { record_.freezes ? End() : server_->EndWhenIdle(); },
       [this](const Error& error) {
         if (error.code() != Code::kClosed) lost_ = error.Within("the warden");
         End();
@@ -90,6 +96,35 @@ Status Worker::Serve() {
   REEVE_TRY(Deactivate());
   if (lost_) return Fail(*lost_);
   return {};
+}
+
+Status Worker::Connect(UniqueFd socket, wire::RingReader requests, wire::RingWriter replies) {
+  core_ = REEVE_TRY(wire::CoreLink::Create(*loop_, std::move(socket), std::move(requests), std::move(replies),
+                                           record_.generation, *server_));
+  server_->Attach(core_);
+  if (record_.freezes)
+    services_->OnFreezeNote([this](const auto& note) { core_->NoteFreeze(note.time_left_ms, note.why); });
+  services_->OnHold([this](uint64_t held) {
+    core_->Hold(held);
+    if (record_.freezes) warden_->TellHeld(held);
+  });
+  log_.Attach(core_.get());
+  return {};
+}
+
+// What is frozen has no other keeper than this process: it ends only when nobody is left to say until when.
+Status Worker::OutliveCore() {
+  server_->OutliveCore();
+  warden_->OnNewCore([this](UniqueFd socket) { Reconnect(std::move(socket)); });
+  return stop_signal_.Watch(*loop_, [this] { End(); });
+}
+
+void Worker::Reconnect(UniqueFd socket) {
+  log_.Attach(nullptr);
+  wire::CoreLink::Rings rings = core_->GiveUp();
+  const Status connected = Connect(std::move(socket), std::move(rings.reader), std::move(rings.writer));
+  // That one is gone too; if nobody else comes, the warden is.
+  if (!connected) LogWarning(connected.error().Within("the next core").message());
 }
 
 void Worker::End() {

@@ -1,7 +1,7 @@
 #pragma once
 
-#include <atomic>
 #include <memory>
+#include <mutex>
 #include <optional>
 
 #include "agent/wire/core_link.h"
@@ -9,6 +9,7 @@
 #include "agent/worker/agent_services.h"
 #include "agent/worker/plugin_loader.h"
 #include "agent/worker/request_server.h"
+#include "agent/worker/stop_signal.h"
 #include "agent/worker/warden_client.h"
 #include "base/clock.h"
 #include "base/event_loop.h"
@@ -47,12 +48,16 @@ class Worker {
   // Lines go to the core while there is one, else to standard error, which the warden reads. Thread-safe.
   class CoreLog final : public LogSink {
    public:
-    void Attach(wire::CoreLink* link) { link_ = link; }
+    void Attach(wire::CoreLink* link);
     void Write(Severity severity, std::string_view line) override;
 
    private:
-    std::atomic<wire::CoreLink*> link_ = nullptr;
+    std::mutex mutex_;
+    wire::CoreLink* link_ = nullptr;
   };
+  Status Connect(UniqueFd socket, wire::RingReader requests, wire::RingWriter replies);
+  void Reconnect(UniqueFd socket);
+  Status OutliveCore();
   void End();
   Status Deactivate();
 
@@ -66,8 +71,9 @@ class Worker {
   std::unique_ptr<AgentServices> services_;
   LoadedPlugin loaded_;
   std::unique_ptr<RequestServer> server_;
-  std::unique_ptr<wire::CoreLink> core_;
+  std::shared_ptr<wire::CoreLink> core_;
   CoreLog log_;
+  StopSignal stop_signal_;
   std::optional<Error> lost_;  // why it ended, when that was no orderly end
 };
 

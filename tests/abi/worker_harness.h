@@ -60,11 +60,16 @@ class WorkerHarness final : public wire::WorkerLink::Events {
   std::optional<int> WaitForEnd();
   std::string log();
   uint64_t held() const { return held_; }
+  // Of the freezing plugin: "TIME_LEFT_MS WHY".
+  const std::vector<std::string>& notes() const { return notes_; }
   const std::vector<std::string>& lines() const { return lines_; }
 
   void OnReplyPiece(uint64_t id, Bytes piece) override { replies_[id].json += AsText(piece); }
   void OnReplyEnd(uint64_t id, int32_t status, std::string_view text, bool wants_settled) override;
   void OnHold(uint64_t held) override { held_ = held; }
+  void OnFreezeNote(uint64_t time_left_ms, std::string_view why) override {
+    notes_.push_back(std::to_string(time_left_ms) + " " + std::string(why));
+  }
   void OnPong(uint64_t) override {}
   void OnLogLine(Severity, std::string_view text) override { lines_.emplace_back(text); }
   void OnLinkClosed(const Error& error) override { closed_ = error; }
@@ -80,6 +85,7 @@ class WorkerHarness final : public wire::WorkerLink::Events {
   std::map<uint64_t, bool> ended_;
   std::optional<Error> closed_;
   std::vector<std::string> lines_;
+  std::vector<std::string> notes_;
   std::string log_;
   uint64_t held_ = 0;
   uint64_t last_id_ = 0;

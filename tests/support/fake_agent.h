@@ -87,6 +87,7 @@ class FakeAgent {
                        &FakeAgent::Forget,     &FakeAgent::After,
                        &FakeAgent::Cancel,     &FakeAgent::NowMs,
                        &FakeAgent::Post};
+    freeze_ = {sizeof freeze_, 0, &FakeAgent::SetFreezeTimeLeft, &FakeAgent::SetFreezeEnd};
     state_ = {sizeof state_, 0, &FakeAgent::SetHeld, &FakeAgent::HandleBlock};
   }
   ~FakeAgent() {
@@ -155,6 +156,9 @@ class FakeAgent {
 
   // ---- Files: opened for real, unless the test holds the answers back or refuses.
   void LimitFiles(uint64_t max_file_bytes) { max_file_bytes_ = max_file_bytes; }
+  // What the plugin said of its freeze.
+  uint64_t freeze_time_left_ms() const { return freeze_time_left_ms_; }
+  const std::string& freeze_end() const { return freeze_end_; }
   void HoldOpens() { answers_opens_ = false; }
   void RefuseOpens(int32_t error_number, std::string text) { open_refusal_ = {error_number, std::move(text)}; }
   std::vector<OpenRequest>& opens() { return opens_; }
@@ -280,8 +284,13 @@ class FakeAgent {
     if (id == REEVE_AGENT_RUN) return &self_->run_;
     if (id == REEVE_AGENT_LOOP) return &self_->loop_interface_;
     if (id == REEVE_AGENT_STATE) return &self_->state_;
+    if (id == REEVE_AGENT_FREEZE) return &self_->freeze_;
     return nullptr;
   }
+  static void SetFreezeTimeLeft(const reeve_agent*, uint64_t time_left_ms) {
+    self_->freeze_time_left_ms_ = time_left_ms;
+  }
+  static void SetFreezeEnd(const reeve_agent*, reeve_str why) { self_->freeze_end_ = ViewOf(why); }
   static void LogLine(const reeve_agent*, uint32_t, reeve_str text) {
     if (self_ != nullptr) self_->log_.emplace_back(ViewOf(text));
   }
@@ -386,6 +395,9 @@ class FakeAgent {
   reeve_agent_run run_{};
   reeve_agent_loop loop_interface_{};
   reeve_agent_state state_{};
+  reeve_agent_freeze freeze_{};
+  uint64_t freeze_time_left_ms_ = 0;
+  std::string freeze_end_;
   const reeve_descriptor* descriptor_ = nullptr;
   reeve_plugin plugin_{};
   uint64_t last_request_id_ = 0;

@@ -198,8 +198,15 @@ std::string PolicyText(const Value& policy) {
 }
 
 std::string FreezeText(const Value& freeze) {
-  if (!IsTrue(freeze, "is-frozen")) return "no";
-  return "yes, for " + AgoText(NumberOf(freeze, "seconds"));
+  if (IsTrue(freeze, "is-frozen")) {
+    const std::string text = "yes, for " + AgoText(NumberOf(freeze, "seconds"));
+    if (freeze.Find("seconds-left") == nullptr) return text + ", until the host thaws";
+    return text + "; thawed by itself in " + AgoText(NumberOf(freeze, "seconds-left"));
+  }
+  const Value& last = ObjectOf(freeze, "last");
+  if (TextOf(last, "why").empty()) return "no";
+  return "no; the last time for " + AgoText(NumberOf(last, "seconds")) + ", until " +
+         AgoText(NumberOf(last, "seconds-ago")) + " ago: " + Harmless(TextOf(last, "why"));
 }
 
 std::string SandboxText(const Value& sandbox) {

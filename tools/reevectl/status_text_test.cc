@@ -100,7 +100,16 @@ TEST_F(StatusTextTest, TellsACrashItsSystemCallAndTheWayOutOfQuarantine) {
 TEST_F(StatusTextTest, SaysThatFileSystemsAreFrozenInTheFirstLine) {
   const std::string text = Text(With("freeze", R"({"is-frozen": true, "seconds": 61})"));
   EXPECT_TRUE(text.starts_with("* Reeve 0.1.0, running, file systems frozen\n"));
-  EXPECT_THAT(text, HasSubstr("Frozen: yes, for 1min"));
+  EXPECT_THAT(text, HasSubstr("Frozen: yes, for 1min, until the host thaws\n"));
+}
+
+TEST_F(StatusTextTest, SaysHowLongAFreezeLastsYetAndHowTheLastOneEnded) {
+  EXPECT_THAT(Text(With("freeze", R"({"is-frozen": true, "seconds": 61, "seconds-left": 539})")),
+              HasSubstr("Frozen: yes, for 1min; thawed by itself in 8min\n"));
+  EXPECT_THAT(
+      Text(With("freeze",
+                R"({"is-frozen": false, "last": {"why": "guest-fsfreeze-thaw", "seconds": 3, "seconds-ago": 61}})")),
+      HasSubstr("Frozen: no; the last time for 3s, until 1min ago: guest-fsfreeze-thaw\n"));
 }
 
 TEST_F(StatusTextTest, TellsEachProblemAndWhatIsMissing) {

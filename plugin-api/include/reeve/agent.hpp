@@ -96,6 +96,7 @@ class Agent {
         run_(Interface<reeve_agent_run>(REEVE_AGENT_RUN)),
         loop_(Interface<reeve_agent_loop>(REEVE_AGENT_LOOP)),
         state_(Interface<reeve_agent_state>(REEVE_AGENT_STATE)),
+        freeze_(Interface<reeve_agent_freeze>(REEVE_AGENT_FREEZE)),
         fds_(Interface<reeve_agent_fds>(REEVE_AGENT_FDS)) {}
   Agent(const Agent&) = delete;
   Agent& operator=(const Agent&) = delete;
@@ -180,6 +181,14 @@ class Agent {
     Block block;
     if (state_ == nullptr || state_->handle_block(agent_, &block.first, &block.count) != REEVE_OK) return {};
     return block;
+  }
+
+  // ---- reeve.agent.freeze/1: does nothing in a plugin that does not freeze. Both before SetHeld.
+  void SetFreezeTimeLeft(uint64_t time_left_ms) const {
+    if (freeze_ != nullptr) freeze_->set_time_left(agent_, time_left_ms);
+  }
+  void SetFreezeEnd(std::string_view why) const {
+    if (freeze_ != nullptr) freeze_->set_end(agent_, StrOf(why));
   }
 
   // ---- reeve.agent.fds/1: lent for the life of the process; negative: not granted.
@@ -292,6 +301,7 @@ class Agent {
   const reeve_agent_run* run_;
   const reeve_agent_loop* loop_;
   const reeve_agent_state* state_;
+  const reeve_agent_freeze* freeze_;
   const reeve_agent_fds* fds_;
   std::unordered_map<int, std::shared_ptr<Watched>> watched_;
   std::unordered_map<uint64_t, std::unique_ptr<Timer>> timers_;

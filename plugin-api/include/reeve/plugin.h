@@ -333,6 +333,23 @@ typedef struct reeve_agent_state {
   int32_t (*handle_block)(const reeve_agent *agent, uint64_t *first, uint64_t *count);
 } reeve_agent_state;
 
+/* reeve.agent.freeze/1: for the plugin that freezes file systems; NULL for every other.
+ * While that holds something (set_held) nothing else is served than what may run while frozen, and nobody writes to a
+ * disk. Its worker outlives the core: what stands open then is carried on, and its answers go nowhere. `deactivate` comes
+ * at once when the service stops, at SIGTERM and when the agent is gone, whatever is open: thaw there. */
+
+#define REEVE_AGENT_FREEZE "reeve.agent.freeze/1"
+
+typedef struct reeve_agent_freeze {
+  uint32_t struct_size;
+  uint32_t reserved;
+  /* [main] Running time until the plugin thaws by itself, for whoever asks how the agent is; 0: it does not. To be said
+   * before set_held, and when it is set anew; the agent counts it down. */
+  void (*set_time_left)(const reeve_agent *agent, uint64_t time_left_ms);
+  /* [main] Why the freeze that is on ends, one line of at most 512 bytes. To be said before set_held(0). */
+  void (*set_end)(const reeve_agent *agent, reeve_str why);
+} reeve_agent_freeze;
+
 /* reeve.agent.fds/1: inherited descriptors */
 
 #define REEVE_AGENT_FDS "reeve.agent.fds/1"
