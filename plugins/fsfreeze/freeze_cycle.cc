@@ -248,12 +248,19 @@ void FreezeCycle::OnThawHooks(std::vector<HookReport> reports) {
 }
 
 void FreezeCycle::Finish(const std::string& hook_error) {
+  agent_.SetFreezeEnd(EndText());
   agent_.SetHeld(0);
   SetPhase(Phase::kThawed);
   if (!std::exchange(is_bare_thaw_, false)) hook_reports_ = report_.hooks.size();
   const bool was_nothing = report_.end == EndReason::kNothingFrozen;
   AnswerFreeze(was_nothing ? Result<size_t>(0) : Fail(Code::kSystem, report_.error));
   AnswerThaws(hook_error.empty() ? Result<size_t>(thawed_count_) : Fail(Code::kSystem, hook_error));
+}
+
+std::string FreezeCycle::EndText() const {
+  if (is_bare_thaw_ || !report_.end) return WordsOf(EndReason::kThawed);
+  const std::string words = WordsOf(*report_.end);
+  return report_.error.empty() ? words : words + ": " + report_.error;
 }
 
 void FreezeCycle::AnswerFreeze(const Result<size_t>& result) {
@@ -278,6 +285,7 @@ void FreezeCycle::SetPhase(Phase phase) {
 
 void FreezeCycle::StartTimer(std::optional<uint64_t> timeout_ms) {
   StopTimer();
+  agent_.SetFreezeTimeLeft(timeout_ms.value_or(0));
   if (!timeout_ms) return;
   deadline_ms_ = agent_.NowMs() + *timeout_ms;
   timer_ = agent_.After(std::min(*timeout_ms, kTickMs), [this] { Tick(); });

@@ -114,6 +114,7 @@ class FreezeCycle {
   void TellThawHooks(std::vector<std::string> paths);
   void OnThawHooks(std::vector<HookReport> reports);
   void Finish(const std::string& hook_error);
+  std::string EndText() const;  // for who asks the agent
   void AnswerFreeze(const Result<size_t>& result);
   void AnswerThaws(const Result<size_t>& result);
   void SetPhase(Phase phase);

@@ -212,6 +212,7 @@ TEST_F(FsfreezePluginTest, ThawThatFailsIsSaidAndTriedAgain) {
 TEST_F(FsfreezePluginTest, NobodyWhoThawsIsWaitedForLongerThanTheTimeout) {
   Load(R"({"thaw-timeout": "5s"})");
   Freeze();
+  EXPECT_EQ(agent_.freeze_time_left_ms(), 5000u);
   for (int i = 0; i < 4; ++i) agent_.Advance(seconds(1));
   EXPECT_EQ(Status(), "\"frozen\"");
   EXPECT_EQ(List().time_left->count(), 1000);
@@ -222,6 +223,7 @@ TEST_F(FsfreezePluginTest, NobodyWhoThawsIsWaitedForLongerThanTheTimeout) {
   EXPECT_EQ(agent_.held(), 0u);
   EXPECT_THAT(Report(), HasSubstr("\"ended\": \"timeout\""));
   EXPECT_THAT(agent_.log(), testing::Contains(HasSubstr("thaw timeout")));
+  EXPECT_THAT(agent_.freeze_end(), HasSubstr("thaw timeout"));
   EXPECT_EQ(Thaw(), "0");
   EXPECT_THAT(Report(), HasSubstr("\"ended\": \"timeout\""));
 }

@@ -248,6 +248,17 @@ def test_a_host_thaws_what_a_worker_that_died_has_frozen(root_of):
     assert not any(root.is_frozen(place) for place in root.held)
 
 
+def test_the_end_of_the_service_thaws(root_of):
+    root = root_of()
+    value(root, "guest-fsfreeze-freeze")
+    worker = frozen_worker(root)
+    held = dict(root.held)
+    os.kill(root.pid, signal.SIGTERM)
+    root.process.wait(20)
+    wait_until(lambda: not pathlib.Path(f"/proc/{worker}").exists(), 5, "the end of the worker")
+    assert not any(root.is_frozen(place) for place in held)
+
+
 def test_trim_answers_for_each_file_system_the_last_first(root_of):
     root = root_of()
     paths = value(root, "guest-fstrim")["paths"]
