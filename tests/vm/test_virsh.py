@@ -130,6 +130,9 @@ def interface(guest):
     name = next(name for name, (mac, _) in addresses_of(guest).items() if mac == "52:54:00:72:65:76")
     guest.check(f"ip link set {name} up; ip address replace 192.0.2.7/28 dev {name}; "
                 f"ip -6 address replace 2001:db8::7/64 dev {name} nodad")
+    # The address of the link comes by itself, a second or two later.
+    guest.check(f"timeout 50 sh -c 'until ip -6 address show dev {name} scope link -tentative | grep -q inet6; "
+                "do sleep 0.2; done'")
     return name
 
 
