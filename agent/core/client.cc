@@ -99,6 +99,7 @@ bool Client::ReadOnce() {
   const auto count = connection_->Read(parts_.read_buffer);
   if (!count) {
     may_read_ = false;
+    may_end_be_old_ = false;
     is_broken_ = count.error().code() != Code::kUnavailable;
     return false;
   }
@@ -106,6 +107,7 @@ bool Client::ReadOnce() {
     TakeEnd();
     return false;
   }
+  may_end_be_old_ = true;
   RefuseWhatIsTooMuch();
   session_->TakeInput(Bytes(parts_.read_buffer.first(*count)), parts_.loop.Now());
   // A short read of a stream emptied it, and the loop will tell of more; asking again now would cost each request a call.
@@ -128,7 +130,8 @@ void Client::TakeEnd() {
       has_input_ended_ = true;
       break;
     case transport::Medium::kVirtioPort:
-      session_->HangUp(parts_.loop.Now());
+      // A port may show that a host left after the next one's first bytes. What answers these must not go with it.
+      if (!may_end_be_old_ || session_->partial_bytes() > 0) session_->HangUp(parts_.loop.Now());
       break;
     case transport::Medium::kTerminal:
       is_broken_ = true;  // opened anew, it works again

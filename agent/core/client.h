@@ -81,6 +81,7 @@ class Client final : public ProtocolSession::Executor {
   std::optional<transport::Connection> connection_;  // none: gone
   uint32_t watched_events_ = 0;
   bool may_read_ = false;         // the transport said that there is something
+  bool may_end_be_old_ = false;   // bytes were read, and it has not been quiet since
   bool has_input_ended_ = false;  // of a stream: its client writes no more
   bool is_input_stopped_ = false;
   bool is_blocked_ = false;      // the transport takes no output now

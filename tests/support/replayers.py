@@ -36,7 +36,8 @@ class Proxmox:
     def reply(self, command, **arguments):
         with self._connect() as client:
             number = self.ask(client, command, **arguments)
-            assert client.read_line() == b'\xff{"return": %d}' % number
+            line = client.read_line()
+            assert line == b'\xff{"return": %d}' % number, line
             reply = client.read_line()
             assert client._buffer == b""
         return json.loads(reply)

@@ -8,6 +8,7 @@ import sys
 import console
 import pytest
 from conftest import AGENT, ROOT
+from guest import NAME
 
 sys.path.insert(0, str(ROOT / "tests/support"))
 import qga  # noqa: E402
@@ -16,6 +17,7 @@ import replayers  # noqa: E402
 PORT = "/dev/virtio-ports/org.reeve.raw"
 # An emulated guest; and none of these hosts is patient for ever.
 LIMIT_S = 60
+RECONNECTIONS = 100
 CHANNELS = f"""schema: 1
 channels:
   - {{name: host, transport: virtio-serial}}
@@ -58,10 +60,20 @@ def test_proxmox_looks(proxmox, command, kind):
     assert isinstance(proxmox.call(command), kind)
 
 
+@pytest.mark.asks("guest-get-host-name")
+def test_proxmox_comes_back_at_once_a_hundred_times(proxmox):
+    """The port may tell that it left only when its next request is there."""
+    for _ in range(RECONNECTIONS):
+        assert proxmox.call("guest-get-host-name") == {"host-name": "reeve-guest"}
+
+
 @pytest.mark.asks("guest-fsfreeze-freeze")
 def test_proxmox_freezes_and_thaws(raw_guest, data, proxmox):
-    assert proxmox.freeze() == 2
-    assert proxmox.call("guest-fsfreeze-thaw") == 2
+    try:
+        assert proxmox.freeze() == 2
+        assert proxmox.call("guest-fsfreeze-thaw") == 2
+    finally:
+        raw_guest.virsh("domfsthaw", NAME)
     assert proxmox.call("guest-fsfreeze-status") == "thawed"
     raw_guest.check(f"touch {data}/thawed && sync -f {data}/thawed")
 
