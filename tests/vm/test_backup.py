@@ -34,7 +34,8 @@ def test_a_backup_under_a_writer_is_whole(guest, writer):
     assert "Freezed [2] filesystems" in said and "Thawed [2] filesystems" in said
     writer.wait_until_it_writes()
     assert guest.agent("guest-fsfreeze-status") == "thawed"
-    run(guest, "virtnbdrestore", "--uri", guest.uri, "--input", guest.folder / "backup", "--output", guest.folder / "restored")
+    run(guest, "virtnbdrestore", "--uri", guest.uri, "--raw", "--input", guest.folder / "backup",
+        "--output", guest.folder / "restored")
     # Under its old name, beside the configuration.
     image = guest.folder / "restored/data.img"
     assert "needs_recovery" not in features_of(image)
