@@ -101,8 +101,9 @@ const std::vector<std::string>& CapabilityWords() {
 }
 
 const std::vector<std::string>& ProcFiles() {
-  static const std::vector<std::string> files = {"loadavg",   "meminfo",        "stat",    "diskstats", "net/dev",
-                                                 "net/route", "net/ipv6_route", "cpuinfo", "uptime",    "vmstat"};
+  static const std::vector<std::string> files = {
+      "loadavg", "meminfo", "stat",   "diskstats",    "net/dev",         "net/route",  "net/ipv6_route",
+      "cpuinfo", "uptime",  "vmstat", "pressure/cpu", "pressure/memory", "pressure/io"};
   return files;
 }
 

@@ -8,6 +8,7 @@
 #include "plugins/inventory/filesystem_reply.h"
 #include "plugins/inventory/interfaces.h"
 #include "plugins/inventory/memory_blocks.h"
+#include "plugins/inventory/memory_status.h"
 #include "plugins/inventory/proc_file.h"
 #include "plugins/inventory/processors.h"
 #include "plugins/inventory/routes.h"
@@ -144,6 +145,54 @@ void InventoryPlugin::GetFsinfo(const Request&, const GuestGetFsinfo&, Reply& re
                         kept = std::make_shared<Reply>(std::move(reply))](const UsageReader::Usages& usages) mutable {
     Complete(infos, usages);
     kept->ReturnValue(infos);
+  });
+}
+
+Result<InventoryMemoryInfo> InventoryPlugin::MemoryNow() const {
+  const std::string text = REEVE_TRY(ReadProc("proc:meminfo"));
+  InventoryMemoryInfo memory = REEVE_TRY(MemoryIn(text));
+  const InventoryPressure pressure = {.cpu = PressureNow("proc:pressure/cpu"),
+                                      .memory = PressureNow("proc:pressure/memory"),
+                                      .io = PressureNow("proc:pressure/io")};
+  if (pressure.cpu || pressure.memory || pressure.io) memory.pressure = pressure;
+  return memory;
+}
+
+// A kernel may have the file and refuse to count.
+std::optional<InventoryPressureOf> InventoryPlugin::PressureNow(const char* name) const {
+  const Result<std::string> text = ReadProc(name);
+  return text ? PressureIn(*text) : std::nullopt;
+}
+
+void InventoryPlugin::Memory(const Request&, const InventoryMemory&, Reply& reply) {
+  Answer(reply, MemoryNow());
+}
+
+Measurements InventoryPlugin::MeasureNow() {
+  Measurements now;
+  if (auto memory = MemoryNow()) now.memory = *memory;
+  if (const auto text = ReadProc("proc:loadavg")) {
+    if (const auto load = LoadIn(*text)) now.load = *load;
+  }
+  if (const auto text = ReadProc("proc:stat")) {
+    now.processors = CpuStatsIn(*text, static_cast<uint64_t>(::sysconf(_SC_CLK_TCK)));
+    now.boot_time_s = BootTimeIn(*text);
+  }
+  if (const auto text = ReadProc("proc:diskstats")) now.disks = DiskStatsIn(*text);
+  if (const auto text = ReadProc("proc:net/dev")) now.interfaces = NetworkCountersIn(*text);
+  const Result<const storage::MountList*> list = mounts_.Current();
+  if (!list) return now;
+  for (const storage::FileSystem& file_system : (*list)->file_systems) now.mounts.push_back(file_system.mount);
+  return now;
+}
+
+void InventoryPlugin::Metrics(const Request&, const InventoryMetrics&, Reply& reply) {
+  Measurements now = MeasureNow();
+  const std::vector<storage::Mount> mounts = now.mounts;
+  usages_.Read(mounts, [now = std::move(now),
+                        kept = std::make_shared<Reply>(std::move(reply))](const UsageReader::Usages& usages) mutable {
+    now.usages = usages;
+    kept->ReturnValue(InventoryMetricsInfo{MetricsText(now)});
   });
 }
 

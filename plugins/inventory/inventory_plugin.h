@@ -1,6 +1,7 @@
 #pragma once
 
 #include "inventory_commands.hpp"
+#include "plugins/inventory/metrics.h"
 #include "plugins/inventory/netlink_dump.h"
 #include "plugins/inventory/system_names.h"
 #include "plugins/inventory/usage_reader.h"
@@ -40,11 +41,18 @@ class InventoryPlugin : public plugin::Plugin {
   void GetDisks(const Request& request, const inventory_manifest::GuestGetDisks& arguments, Reply& reply);
   void GetFsinfo(const Request& request, const inventory_manifest::GuestGetFsinfo& arguments, Reply& reply);
 
+  void Memory(const Request& request, const inventory_manifest::InventoryMemory& arguments, Reply& reply);
+  void Metrics(const Request& request, const inventory_manifest::InventoryMetrics& arguments, Reply& reply);
+
  private:
   // Of the manifest's `inherit:`, lent.
   Result<int> Inherited(const char* name) const;
   // The whole text of an inherited file of /proc as it is now.
   Result<std::string> ReadProc(const char* name) const;
+  Result<inventory_manifest::InventoryMemoryInfo> MemoryNow() const;
+  std::optional<inventory_manifest::InventoryPressureOf> PressureNow(const char* name) const;
+  // All but how full the file systems are.
+  Measurements MeasureNow();
 
   OsInfo os_info_;
   std::optional<NetlinkTables> tables_;  // from their first use on

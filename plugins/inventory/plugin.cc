@@ -7,4 +7,5 @@ REEVE_PLUGIN(InventoryPlugin, inventory_manifest::Manifest, &InventoryPlugin::Ge
              &InventoryPlugin::GetInterfaces, &InventoryPlugin::GetRoutes, &InventoryPlugin::GetVcpus,
              &InventoryPlugin::GetMemoryBlocks, &InventoryPlugin::GetMemoryBlockInfo, &InventoryPlugin::GetLoad,
              &InventoryPlugin::GetCpustats, &InventoryPlugin::GetDiskstats, &InventoryPlugin::GetDevices,
-             &InventoryPlugin::GetDisks, &InventoryPlugin::GetFsinfo)
+             &InventoryPlugin::GetDisks, &InventoryPlugin::GetFsinfo, &InventoryPlugin::Memory,
+             &InventoryPlugin::Metrics)

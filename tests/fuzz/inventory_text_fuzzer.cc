@@ -2,6 +2,9 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "plugins/inventory/memory_status.h"
+#include "plugins/inventory/metrics.h"
+#include "plugins/inventory/network_counters.h"
 #include "plugins/inventory/os_release.h"
 #include "plugins/inventory/routes.h"
 #include "plugins/inventory/statistics.h"
@@ -22,6 +25,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   REEVE_CHECK(CpuStatsIn(text, 100).size() <= lines);
   REEVE_CHECK(DiskStatsIn(text).size() <= lines);
   REEVE_CHECK(UsersIn(bytes).size() <= size / 64);
+  REEVE_CHECK(NetworkCountersIn(text).size() <= lines);
   (void)LoadIn(text);
+  (void)MemoryIn(text);
+  (void)PressureIn(text);
+  (void)BootTimeIn(text);
   return 0;
 }

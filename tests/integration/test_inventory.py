@@ -482,7 +482,8 @@ def test_worker_inherits_what_its_manifest_names_and_no_other_file(machine):
     links = {os.readlink(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")}
     files = {re.sub(r"^/proc/\d+/", "/proc/", link) for link in links if link.startswith("/")}
     assert files == {"/dev/null", "/proc/mountinfo", "/proc/net/route", "/proc/net/ipv6_route", "/proc/loadavg", "/proc/stat",
-                     "/proc/diskstats"}
+                     "/proc/diskstats", "/proc/meminfo", "/proc/net/dev",
+                     *(f"/proc/pressure/{name}" for name in ("cpu", "memory", "io") if os.path.exists(f"/proc/pressure/{name}"))}
 
 
 def test_worker_with_nothing_granted_says_what_is_missing(reeve_install):
@@ -501,7 +502,7 @@ def test_worker_with_nothing_granted_says_what_is_missing(reeve_install):
 GETTERS = ["guest-get-osinfo", "guest-get-host-name", "guest-get-timezone", "guest-get-time", "guest-get-users",
            "guest-network-get-interfaces", "guest-network-get-route", "guest-get-load", "guest-get-cpustats",
            "guest-get-diskstats", "guest-get-vcpus", "guest-get-memory-blocks", "guest-get-memory-block-info",
-           "guest-get-devices"]
+           "guest-get-devices", "inventory-memory", "inventory-metrics"]
 
 
 @pytest.mark.parametrize("command", GETTERS)
