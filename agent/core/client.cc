@@ -9,8 +9,9 @@
 namespace reeve::core {
 namespace {
 
-// So many buffers of one client, then the others get their turn.
+// So many buffers of one client, or so much to answer, then the others get their turn.
 constexpr int kMaxReadsPerTurn = 4;
+constexpr size_t kMuchOutputBytes = 256 * 1024;
 // From here on a request that is not complete needs leave to grow. From the second number on its next buffer may be made
 // for the longest token, and copied once; when it has that one, it grows by little again.
 constexpr size_t kLargeRequestBytes = 1024 * 1024;
@@ -84,6 +85,7 @@ void Client::Read() {
     if (!may_read_ || is_broken_ || has_input_ended_ || is_input_stopped_) return;
     if (!session_->wants_input()) Write();
     if (!session_->wants_input() || !ReadOnce()) return;
+    if (session_->output().size() >= kMuchOutputBytes) break;
   }
   // A stream says again that there is more; a port, which is watched by edges, does not.
   if (is_serial() && again_ == 0) {

@@ -143,6 +143,8 @@ void WorkerSlot::OnLinkClosed(const Error& error) {
 void WorkerSlot::OnEnded(const wire::WorkerEnded& ended, std::string_view why) {
   const bool was_never_started = ended.worker == 0;
   if (!was_never_started && ended.worker != worker_) return;
+  // Its link and the warden's are two: the last word (nothing is frozen any more, a reply) may wait there yet.
+  if (link_) link_->ReadLastWords();
   std::string text = why.empty() ? EndText(ended.exit_status) : std::string(why);
   context_.loop.Cancel(std::exchange(end_timer_, 0));
   DropLink();

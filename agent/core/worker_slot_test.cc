@@ -411,6 +411,22 @@ TEST_F(WorkerPoolTest, DeadFreezerIsStartedAgainAtOnceAndMeanwhileAllIsFrozen) {
   EXPECT_FALSE(freeze_.is_frozen());
 }
 
+// The warden's word of its end may be read before its own last one, which came first.
+TEST_F(WorkerPoolTest, WhatAWorkerSaidBeforeItEndedIsHeard) {
+  auto worker = StartWorker(1, testing_config::kFreezePlugin);
+  worker->link->Hold(1);
+  Turn();
+  Call("guest-fsfreeze-status");
+  Turn();
+  worker->link->Finish(worker->heads.at(0).id, 0, "");
+  worker->link->Hold(0);
+  worker.reset();
+  pool_.OnWorkerEnded({1, testing_config::kFreezePlugin, kKilledStatus, 0}, "");
+  EXPECT_FALSE(freeze_.is_frozen());
+  EXPECT_TRUE(warden_.starts.empty());
+  EXPECT_THAT(replies_, ElementsAre("{}"));
+}
+
 TEST_F(WorkerPoolTest, ANewCoreTakesTheWorkerThatOutlivedTheLastOne) {
   freeze_.NoteHeld(testing_config::kFreezePlugin, 3, clock_.Now());  // as the warden says
   const auto worker = StartWorker(7, testing_config::kFreezePlugin);

@@ -175,6 +175,16 @@ void WorkerLink::ReadPackets() {
   }
 }
 
+void WorkerLink::ReadLastWords() {
+  const std::shared_ptr<bool> is_alive = is_alive_;
+  while (*is_alive) {
+    const Result<Packet> packet = Receive(socket_.get());
+    if (!packet && packet.error().code() == Code::kUnavailable) return;
+    const Status handled = packet ? Handle(*packet) : Status(Fail(packet.error()));
+    if (*is_alive && !handled) return Close(handled.error());
+  }
+}
+
 Status WorkerLink::Handle(const Packet& packet) {
   if (packet.header.generation != generation_) return Fail(Code::kBadMessage, "a message of another generation");
   if (!packet.fds.empty()) return Fail(Code::kBadMessage, "a worker sent a descriptor");

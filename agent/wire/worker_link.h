@@ -85,6 +85,9 @@ class WorkerLink {
 
   // REQUIRES: nothing is in flight, and no OnPong is due.
   void Ping();
+  // The worker has ended, as another source tells: what it said before is given to Events now. The link may be destroyed
+  // within this call.
+  void ReadLastWords();
 
   size_t in_flight() const { return in_flight_.size(); }
 
