@@ -3,15 +3,18 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "plugins/inventory/containers.h"
 #include "plugins/inventory/devices.h"
 #include "plugins/inventory/disk_reply.h"
 #include "plugins/inventory/filesystem_reply.h"
 #include "plugins/inventory/interfaces.h"
 #include "plugins/inventory/memory_blocks.h"
 #include "plugins/inventory/memory_status.h"
+#include "plugins/inventory/page.h"
 #include "plugins/inventory/proc_file.h"
 #include "plugins/inventory/processors.h"
 #include "plugins/inventory/routes.h"
+#include "plugins/inventory/services.h"
 #include "plugins/inventory/statistics.h"
 #include "plugins/inventory/time_zone.h"
 #include "plugins/inventory/users.h"
@@ -21,9 +24,18 @@ namespace {
 
 using namespace inventory_manifest;
 
+// Of the longest rows that are told, so many keep a reply below 4 MiB.
+constexpr size_t kMaxPackagesTold = 5000;
+constexpr size_t kMaxServicesTold = 1000;
+constexpr size_t kMaxContainersTold = 500;
+
+int32_t StatusOf(Code code) {
+  if (code == Code::kDenied) return REEVE_ERROR_DENIED;
+  return code == Code::kInvalidArgument ? REEVE_ERROR_ARGUMENT : REEVE_ERROR_FAILED;
+}
+
 void AnswerError(plugin::Reply& reply, const Error& error) {
-  const bool is_denied = error.code() == Code::kDenied;
-  reply.Fail(is_denied ? REEVE_ERROR_DENIED : REEVE_ERROR_FAILED, error.message());
+  reply.Fail(StatusOf(error.code()), error.message());
 }
 
 template <typename T>
@@ -34,13 +46,15 @@ void Answer(plugin::Reply& reply, const Result<T>& value) {
 
 }  // namespace
 
-InventoryPlugin::InventoryPlugin(plugin::Agent& agent)
+InventoryPlugin::InventoryPlugin(plugin::Agent& agent, PackageDatabases databases)
     : Plugin(agent),
       mounts_(agent.Inherited("mountinfo")),
       disks_(storage::Sysfs(), udev_),
       usages_({.post = [&agent](std::function<void()> call) { agent.Post(std::move(call)); },
                .after = [&agent](uint64_t delay_ms,
-                                 std::function<void()> call) { agent.After(delay_ms, std::move(call)); }}) {}
+                                 std::function<void()> call) { agent.After(delay_ms, std::move(call)); }}),
+      programs_(agent),
+      packages_(programs_, std::move(databases)) {}
 
 Result<int> InventoryPlugin::Inherited(const char* name) const {
   const int fd = agent().Inherited(name);
@@ -194,6 +208,54 @@ void InventoryPlugin::Metrics(const Request&, const InventoryMetrics&, Reply& re
     now.usages = usages;
     kept->ReturnValue(InventoryMetricsInfo{MetricsText(now)});
   });
+}
+
+std::shared_ptr<plugin::Reply> InventoryPlugin::Keep(const Request& request, Reply& reply) {
+  std::erase_if(kept_, [](const auto& entry) { return entry.second.expired(); });
+  auto kept = std::make_shared<Reply>(std::move(reply));
+  kept_[request.id] = kept;
+  return kept;
+}
+
+void InventoryPlugin::Cancelled(uint64_t request_id) {
+  const auto found = kept_.find(request_id);
+  const std::shared_ptr<Reply> kept = found == kept_.end() ? nullptr : found->second.lock();
+  if (kept && kept->is_open()) kept->Fail(REEVE_ERROR_CANCELLED, "it took too long");
+}
+
+void InventoryPlugin::ListPackages(const Request& request, const InventoryPackages& arguments, Reply& reply) {
+  const Result<Page> page = PageOf(arguments.offset, arguments.limit, kMaxPackagesTold);
+  if (!page) return AnswerError(reply, page.error());
+  packages_.List(request.id, [kept = Keep(request, reply), page = *page,
+                              prefix = arguments.prefix](const Result<const PackageList*>& list) {
+    if (!kept->is_open()) return;
+    if (!list) return AnswerError(*kept, list.error());
+    const PackageRows rows = WithPrefix((*list)->rows, prefix.value_or(""));
+    kept->ReturnValue(InventoryPackageList{(*list)->manager, rows.size(), RowsOf(page, rows)});
+  });
+}
+
+void InventoryPlugin::ListServices(const Request& request, const InventoryServices& arguments, Reply& reply) {
+  const Result<Page> page = PageOf(arguments.offset, arguments.limit, kMaxServicesTold);
+  if (!page) return AnswerError(reply, page.error());
+  programs_.Read(request.id, ServiceQuestion(),
+                 [kept = Keep(request, reply), page = *page](const ProgramOutput& output) {
+                   if (!kept->is_open()) return;
+                   if (output.is_missing) return kept->Fail(REEVE_ERROR_UNSUPPORTED, "this machine has no systemd");
+                   if (!output.text) return AnswerError(*kept, output.text.error());
+                   const std::vector<InventoryService> services = ServicesIn(*output.text);
+                   kept->ReturnValue(InventoryServiceList{services.size(), RowsOf(page, services)});
+                 });
+}
+
+void InventoryPlugin::ListContainers(const Request& request, const InventoryContainers& arguments, Reply& reply) {
+  const Result<Page> page = PageOf(arguments.offset, arguments.limit, kMaxContainersTold);
+  if (!page) return AnswerError(reply, page.error());
+  inventory::ListContainers(
+      programs_, request.id, [kept = Keep(request, reply), page = *page](const ContainerList& list) {
+        if (!kept->is_open()) return;
+        kept->ReturnValue(InventoryContainerList{list.rows.size(), RowsOf(page, list.rows), list.failures});
+      });
 }
 
 }  // namespace reeve::inventory

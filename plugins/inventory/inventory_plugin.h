@@ -1,8 +1,15 @@
 #pragma once
 
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
 #include "inventory_commands.hpp"
 #include "plugins/inventory/metrics.h"
 #include "plugins/inventory/netlink_dump.h"
+#include "plugins/inventory/packages.h"
+#include "plugins/inventory/program_output.h"
 #include "plugins/inventory/system_names.h"
 #include "plugins/inventory/usage_reader.h"
 #include "reeve/plugin.hpp"
@@ -17,7 +24,8 @@ class InventoryPlugin : public plugin::Plugin {
   // One answer waits for a dead mount, and the others do not wait for it.
   static constexpr uint32_t kMaxConcurrency = 8;
 
-  explicit InventoryPlugin(plugin::Agent& agent);
+  // `databases`: another machine's, for a test.
+  explicit InventoryPlugin(plugin::Agent& agent, PackageDatabases databases = {});
 
   // `os-release`: the file to read as that.
   void Configure(const plugin::Arguments& settings) override;
@@ -43,6 +51,10 @@ class InventoryPlugin : public plugin::Plugin {
 
   void Memory(const Request& request, const inventory_manifest::InventoryMemory& arguments, Reply& reply);
   void Metrics(const Request& request, const inventory_manifest::InventoryMetrics& arguments, Reply& reply);
+  void ListPackages(const Request& request, const inventory_manifest::InventoryPackages& arguments, Reply& reply);
+  void ListServices(const Request& request, const inventory_manifest::InventoryServices& arguments, Reply& reply);
+  void ListContainers(const Request& request, const inventory_manifest::InventoryContainers& arguments, Reply& reply);
+  void Cancelled(uint64_t request_id) override;
 
  private:
   // Of the manifest's `inherit:`, lent.
@@ -51,6 +63,8 @@ class InventoryPlugin : public plugin::Plugin {
   Result<std::string> ReadProc(const char* name) const;
   Result<inventory_manifest::InventoryMemoryInfo> MemoryNow() const;
   std::optional<inventory_manifest::InventoryPressureOf> PressureNow(const char* name) const;
+  // For an answer that comes later: closed when the request was cancelled meanwhile.
+  std::shared_ptr<Reply> Keep(const Request& request, Reply& reply);
   // All but how full the file systems are.
   Measurements MeasureNow();
 
@@ -60,6 +74,9 @@ class InventoryPlugin : public plugin::Plugin {
   storage::UdevDatabase udev_;
   storage::DiskTable disks_;
   UsageReader usages_;
+  std::map<uint64_t, std::weak_ptr<Reply>> kept_;  // by request; those that are answered go later
+  ProgramReader programs_;
+  Packages packages_;
 };
 
 }  // namespace reeve::inventory

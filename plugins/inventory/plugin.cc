@@ -8,4 +8,5 @@ REEVE_PLUGIN(InventoryPlugin, inventory_manifest::Manifest, &InventoryPlugin::Ge
              &InventoryPlugin::GetMemoryBlocks, &InventoryPlugin::GetMemoryBlockInfo, &InventoryPlugin::GetLoad,
              &InventoryPlugin::GetCpustats, &InventoryPlugin::GetDiskstats, &InventoryPlugin::GetDevices,
              &InventoryPlugin::GetDisks, &InventoryPlugin::GetFsinfo, &InventoryPlugin::Memory,
-             &InventoryPlugin::Metrics)
+             &InventoryPlugin::Metrics, &InventoryPlugin::ListPackages, &InventoryPlugin::ListServices,
+             &InventoryPlugin::ListContainers)

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 #include <string_view>
@@ -11,6 +12,15 @@ namespace reeve::inventory {
 
 // Without their line ends; the last one may lack it.
 std::vector<std::string_view> Lines(std::string_view text);
+// The same one at a time, for texts of more lines than there is memory.
+template <typename Visit>
+void ForEachLine(std::string_view text, Visit visit) {
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    visit(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+}
 std::vector<std::string_view> Words(std::string_view line);
 
 // The whole word, or nothing.

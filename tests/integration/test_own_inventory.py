@@ -4,6 +4,7 @@ import contextlib
 import pathlib
 import re
 import shutil
+import subprocess
 import tempfile
 
 import pytest
@@ -11,7 +12,7 @@ from prometheus_client.openmetrics import parser
 
 from running_agent import connect, start_reeve
 from running_reeve import reeve_in_directory
-from side_by_side import value_of
+from side_by_side import text_of, value_of
 
 # While a test asks, others use memory.
 SLACK_BYTES = 512 << 20
@@ -125,6 +126,150 @@ def test_counters_of_metrics_do_not_go_down(reeve):
     for name in before:
         for labels, value in before[name].items():
             assert not name.endswith("_total") or value <= after[name].get(labels, value), (name, labels)
+
+
+# ---- packages
+
+
+def pages_of(reeve, command, rows, limit, **arguments):
+    """All pages, put together."""
+    found = []
+    while True:
+        value = value_of(reeve.call(command, offset=len(found), limit=limit, **arguments))
+        found += value[rows]
+        if len(found) >= value["total"] or not value[rows]:
+            assert len(found) == value["total"]
+            return found
+
+
+def test_packages_are_those_of_dpkg_query(reeve):
+    if not pathlib.Path("/var/lib/dpkg/status").exists():
+        pytest.skip("no dpkg on this machine")
+    shown = subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Status} ${Package} ${Version} ${Architecture}\n"], check=True,
+                           stdout=subprocess.PIPE, text=True).stdout
+    expected = sorted(tuple(line.split()[1:]) for line in shown.splitlines() if line.split()[0] in ("installed", "triggers-pending", "triggers-awaited"))
+    whole = value_of(reeve.call("inventory-packages", limit=5000))
+    assert whole["manager"] == "dpkg"
+    assert sorted((row["name"], row["version"], row["architecture"]) for row in whole["packages"]) == expected
+    assert pages_of(reeve, "inventory-packages", "packages", 97) == whole["packages"]
+    assert [row["name"] for row in whole["packages"]] == sorted(row["name"] for row in whole["packages"])
+    prefixed = value_of(reeve.call("inventory-packages", prefix="lib", limit=5000))["packages"]
+    assert prefixed == [row for row in whole["packages"] if row["name"].startswith("lib")]
+
+
+def test_wishes_that_cannot_be_are_refused(reeve):
+    assert text_of(reeve.call("inventory-packages", limit=5001)) == "Parameter 'limit' must be 1 to 5000"
+    assert text_of(reeve.call("inventory-services", offset=-1)) == "Parameter 'offset' must not be negative"
+
+
+@contextlib.contextmanager
+def with_programs(install, programs, script="true"):
+    """A Reeve in a mount tree of its own, in which `script` has run, and whose programs are shell scripts of the test."""
+    place = pathlib.Path(tempfile.mkdtemp(prefix="reeve-programs-", dir="/var/tmp"))  # a `readonly` program has its own /tmp
+    place.chmod(0o755)
+    try:
+        with reeve_in_directory(install) as reeve:
+            rules = ""
+            for name, lines in programs.items():
+                path = place / name
+                path.write_text("#!/bin/sh\n" + lines)
+                path.chmod(0o755)
+                rules += f"      {name}: {{run: {path}}}\n"
+            reeve.write_policy(f"schema: 1\nprofile: standard\nplugins:\n  inventory:\n    programs:\n{rules}")
+            starter = place / "start"
+            starter.write_text(f"#!/bin/sh\nexec unshare --mount --propagation private sh -ec '{script}; exec \"$@\"' sh {install}/sbin/reeved \"$@\"\n")
+            starter.chmod(0o755)
+            reeve.start(executable=str(starter))
+            yield reeve
+    finally:
+        shutil.rmtree(place)
+
+
+FAKE_RPM = r"""
+[ "$1 $2 $3" = '-qa --queryformat %{NAME}\t%{EVR}\t%{ARCH}\n' ] || exit 3
+[ "$(id -u)" = 65534 ] || exit 4
+printf 'tzdata\t2023c-1.el9\tnoarch\ngpg-pubkey\t1-2\t(none)\nbash\t5.1.8-6.el9\tx86_64\n'
+"""
+
+
+def test_packages_of_rpm_where_dpkg_has_none(reeve_install):
+    with with_programs(reeve_install, {"rpm": FAKE_RPM}, "mount -t tmpfs tmpfs /var/lib/dpkg") as reeve:
+        assert value_of(reeve.call("inventory-packages")) == {
+            "manager": "rpm", "total": 2,
+            "packages": [{"name": "bash", "version": "5.1.8-6.el9", "architecture": "x86_64"},
+                         {"name": "tzdata", "version": "2023c-1.el9", "architecture": "noarch"}]}
+
+
+# ---- services
+
+FAKE_SYSTEMCTL = r"""
+[ "$1 $2 $3 $5" = 'show --all --no-pager *.service' ] || exit 3
+[ "$(id -u)" = 65534 ] || exit 4
+printf 'Id=b.service\nDescription=B\nLoadState=loaded\nActiveState=active\nSubState=running\nUnitFileState=enabled\n\n'
+printf 'Id=a.service\nDescription=A\nLoadState=not-found\nActiveState=inactive\nSubState=dead\nUnitFileState=\n'
+"""
+
+
+def test_services_are_what_systemctl_shows(reeve_install):
+    with with_programs(reeve_install, {"systemctl": FAKE_SYSTEMCTL}) as reeve:
+        a = {"name": "a.service", "load": "not-found", "active": "inactive", "sub": "dead", "description": "A"}
+        b = {"name": "b.service", "load": "loaded", "active": "active", "sub": "running", "description": "B", "enabled": "enabled"}
+        assert value_of(reeve.call("inventory-services")) == {"total": 2, "services": [a, b]}
+        assert value_of(reeve.call("inventory-services", offset=1, limit=1)) == {"total": 2, "services": [b]}
+
+
+def test_machine_without_systemd_says_so(reeve):
+    if pathlib.Path("/run/systemd/system").exists():
+        pytest.skip("this machine has systemd")
+    text = text_of(reeve.call("inventory-services"))
+    assert "not been booted with systemd" in text or text == "this machine has no systemd"
+
+
+# ---- containers
+
+FAKE_PODMAN = """
+[ "$*" = "ps --all --format json" ] && [ "$(id -u)" = 0 ] || exit 3
+echo '[{"Id": "p1", "Names": ["web"], "Image": "nginx", "State": "running", "Created": 1700000000}]'
+"""
+FAKE_DOCKER = """
+[ "$*" = "ps --all --no-trunc --format {{json .}}" ] || exit 3
+echo '{"ID":"d1","Names":"db","Image":"redis","State":"exited","CreatedAt":"2023-11-14 22:13:20 +0000 UTC"}'
+echo '{"ID":"p1","Names":"web","Image":"nginx","State":"running","CreatedAt":"2023-11-14 22:13:20 +0000 UTC"}'
+"""
+FAKE_CTR = """
+case "$*" in
+  "namespaces list --quiet") echo k8s.io; echo "--address=/tmp/x" ;;
+  "--namespace k8s.io containers list") echo "CONTAINER IMAGE RUNTIME"; echo "c1 pause io.containerd.runc.v2" ;;
+  "--namespace k8s.io tasks list") echo "ctr: no such thing" >&2; exit 1 ;;
+  *) exit 3 ;;
+esac
+"""
+
+
+def test_containers_of_all_engines_that_there_are(reeve_install):
+    with with_programs(reeve_install, {"podman": FAKE_PODMAN, "docker": FAKE_DOCKER}) as reeve:
+        assert value_of(reeve.call("inventory-containers")) == {
+            "total": 2, "failures": [], "containers": [
+                {"engine": "podman", "id": "p1", "names": ["web"], "image": "nginx", "state": "running", "created": 1700000000},
+                {"engine": "docker", "id": "d1", "names": ["db"], "image": "redis", "state": "exited", "created": 1700000000}]}
+
+
+def test_an_engine_that_fails_is_told_beside_the_others(reeve_install):
+    with with_programs(reeve_install, {"podman": FAKE_PODMAN, "ctr": FAKE_CTR, "docker": "echo {"}) as reeve:
+        value = value_of(reeve.call("inventory-containers"))
+        assert [row["id"] for row in value["containers"]] == ["p1"]
+        failures = {failure["engine"]: failure["text"] for failure in value["failures"]}
+        assert failures["docker"].startswith("docker printed no JSON")
+        assert failures["containerd"] == "ctr failed with exit code 1: ctr: no such thing"
+
+
+def test_no_engine_is_no_error(reeve_install):
+    missing = {name: f"{{run: /nonexistent/{name}}}" for name in ("podman", "docker", "ctr")}
+    with reeve_in_directory(reeve_install) as reeve:
+        rules = "".join(f"      {name}: {rule}\n" for name, rule in missing.items())
+        reeve.write_policy(f"schema: 1\nprofile: standard\nplugins:\n  inventory:\n    programs:\n{rules}")
+        reeve.start()
+        assert value_of(reeve.call("inventory-containers")) == {"total": 0, "containers": [], "failures": []}
 
 
 # ---- policy
