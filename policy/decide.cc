@@ -78,18 +78,22 @@ bool IsMoreSpecific(const NamePattern& left, const NamePattern& right) {
 }
 
 // What denies guest-exec denies Reeve's own ways to the same: who closed programs years ago, on qemu-ga's command line or
-// here, knew no other name for them. So it is with freezing.
-std::string_view OlderNameOf(std::string_view command) {
-  if (command == "exec-run" || command == "exec-kill") return "guest-exec";
-  return command == "fsfreeze-freeze-disks" ? "guest-fsfreeze-freeze" : "";
+// here, knew no other name for them. So it is with freezing, all or a part.
+std::span<const std::string_view> OlderNamesOf(std::string_view command) {
+  static constexpr std::string_view kExec[] = {"guest-exec"};
+  static constexpr std::string_view kFreeze[] = {"guest-fsfreeze-freeze", "guest-fsfreeze-freeze-list"};
+  if (command == "exec-run" || command == "exec-kill") return kExec;
+  if (command == "fsfreeze-freeze-disks") return kFreeze;
+  return {};
 }
 
 const NamePattern* MostSpecificDeny(const std::vector<NamePattern>& patterns, std::string_view name) {
-  const NamePattern* own = MostSpecific(patterns, name);
-  const std::string_view older_name = OlderNameOf(name);
-  const NamePattern* older = older_name.empty() ? nullptr : MostSpecific(patterns, older_name);
-  if (own == nullptr || older == nullptr) return own != nullptr ? own : older;
-  return IsMoreSpecific(*older, *own) ? older : own;
+  const NamePattern* best = MostSpecific(patterns, name);
+  for (const std::string_view older_name : OlderNamesOf(name)) {
+    const NamePattern* older = MostSpecific(patterns, older_name);
+    if (older != nullptr && (best == nullptr || IsMoreSpecific(*older, *best))) best = older;
+  }
+  return best;
 }
 
 SectionMatch MatchSection(const CommandRules& rules, std::string_view name, std::string rule_prefix) {

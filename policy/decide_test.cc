@@ -126,12 +126,14 @@ TEST(DecideCommandTest, WhatDeniesGuestExecDeniesReevesOwnWaysToTheSame) {
   }
 }
 
-TEST(DecideCommandTest, WhatDeniesGuestFsfreezeFreezeDeniesFreezingByDisk) {
-  Policy policy = StandardLike();
-  policy.profile_commands.allow = {Pattern("*")};
-  policy.commands.deny = {Pattern("guest-fsfreeze-freeze")};
-  EXPECT_FALSE(CommandOf(policy, "fsfreeze-freeze-disks").is_allowed());
-  EXPECT_TRUE(CommandOf(policy, "fsfreeze-report").is_allowed());
+TEST(DecideCommandTest, WhatDeniesFreezingAllOrAPartDeniesFreezingByDisk) {
+  for (const char* pattern : {"guest-fsfreeze-freeze", "guest-fsfreeze-freeze-list", "guest-fsfreeze-freeze*"}) {
+    Policy policy = StandardLike();
+    policy.profile_commands.allow = {Pattern("*")};
+    policy.commands.deny = {Pattern(pattern)};
+    EXPECT_FALSE(CommandOf(policy, "fsfreeze-freeze-disks").is_allowed()) << pattern;
+    EXPECT_TRUE(CommandOf(policy, "fsfreeze-report").is_allowed());
+  }
 }
 
 TEST(DecideCommandTest, WhatAllowsGuestExecOpensNothingElse) {

@@ -177,6 +177,11 @@ Result<const MountList*> MountTable::Current() {
   return &list_;
 }
 
+Result<const MountList*> MountTable::Fresh() {
+  is_current_ = false;
+  return Current();
+}
+
 // proc(5): a change of the table is an error condition and priority data, once.
 bool MountTable::HasChanged() const {
   pollfd mountinfo{.fd = mountinfo_fd_, .events = POLLPRI, .revents = 0};

@@ -74,6 +74,8 @@ class MountTable {
   // Reads the table anew if anything was mounted or unmounted since. The list is good until the next call; a failure
   // leaves it as it was and is tried again then.
   Result<const MountList*> Current();
+  // The same, read anew in any case: the kernel says nothing when a directory above a mount point gets another name.
+  Result<const MountList*> Fresh();
   // Grows whenever Current has read the table anew.
   uint64_t generation() const { return generation_; }
 

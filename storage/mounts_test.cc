@@ -43,6 +43,25 @@ std::vector<std::pair<std::string, std::string>> Reasons(const MountList& list) 
 
 const char kRoot[] = "27 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw\n";
 
+// Whoever may mount with FUSE names the source, the type behind `fuse.` and the directory.
+TEST(ParseMountsTest, WhatAUserMountsMakesNoTableUnreadable) {
+  const std::string prefix = std::string(kRoot) + "36 27 0:60 / ";
+  const std::string options = " rw,nosuid,nodev shared:9 - ";
+  std::string long_path = "/home/eve";
+  while (long_path.size() < 16000) long_path += "/\\040\\012\\134";
+  for (const std::string& line :
+       {"/home/eve/m" + options + "fuse.x  rw,user_id=1000", "/home/eve/m" + options + "fuse. none rw,user_id=1000",
+        "/home/eve/m" + options + "fuse.a\\040b \\043src\\012x rw", "/home/eve/-" + options + "fuse - rw",
+        "/home/eve/\xff\xfe\x01" + options + "fuse \xff rw", long_path + options + "fuse src rw",
+        "/home/eve/\\040-\\040ext4" + options + "fuse /dev/sda1 rw"}) {
+    const auto mounts = ParseMounts(prefix + line + "\n40 27 254:2 / /data rw - xfs /dev/vda2 rw\n");
+    ASSERT_THAT(mounts, IsOk()) << line;
+    ASSERT_EQ(mounts->size(), 3u) << line;
+    EXPECT_EQ((*mounts)[1].device, makedev(0, 60));
+    EXPECT_EQ((*mounts)[2].mountpoint, "/data");
+  }
+}
+
 TEST(ParseMountsTest, TakesAllFieldsOfALine) {
   const auto mounts = ParseMounts(
       "27 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw,errors=remount-ro\n"
@@ -187,6 +206,15 @@ TEST(MountTableTest, ReadsItsOwnProcesssTableOnceUntilItChanges) {
   REEVE_ASSERT_OK(table.Current());
   REEVE_ASSERT_OK(table.Current());
   EXPECT_EQ(table.generation(), 1u);
+}
+
+TEST(MountTableTest, FreshIsReadAnewThoughNoChangeIsTold) {
+  auto mountinfo = sys::Open("/proc/self/mountinfo", O_RDONLY);
+  if (!mountinfo) GTEST_SKIP() << "no /proc here";
+  MountTable table(mountinfo->get());
+  REEVE_ASSERT_OK(table.Current());
+  REEVE_ASSERT_OK(table.Fresh());
+  EXPECT_EQ(table.generation(), 2u);
 }
 
 TEST(MountTableTest, AFailureIsTriedAgain) {

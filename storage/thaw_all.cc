@@ -1,6 +1,5 @@
 #include "storage/thaw_all.h"
 
-#include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/sysmacros.h>
@@ -13,11 +12,12 @@
 #include <ranges>
 
 #include "base/sys.h"
+#include "storage/mount_point.h"
 
 namespace reeve::storage {
 namespace {
 
-constexpr size_t kMaxMountinfoBytes = 16 * 1024 * 1024;
+constexpr size_t kMaxMountinfoBytes = 24 << 20;  // as of whoever froze (mounts.h)
 // One that is thawed may set another free to be reached.
 constexpr int kPasses = 3;
 // Nobody froze one file system more often; somebody may be freezing it again and again.
@@ -77,9 +77,15 @@ std::vector<Mount> ParseMounts(std::string_view text) {
   return mounts;
 }
 
-// Where the file system of `entry` may be reached: where it was frozen, then by its other mounts, the latest first.
+bool IsMounted(const std::vector<Mount>& mounts, const Device& device, const std::string& path) {
+  return std::ranges::any_of(mounts, [&](const Mount& mount) { return mount.device == device && mount.path == path; });
+}
+
+// Where the file system of `entry` may be reached: where it was frozen, then by its other mounts, the latest first. Only what
+// the table says is touched: whoever wrote the list may have been taken over, and have named what holds its openers for ever.
 std::vector<std::string> PlacesOf(const FreezeEntry& entry, const std::vector<Mount>& mounts) {
-  std::vector<std::string> places = {entry.mount_point};
+  std::vector<std::string> places;
+  if (mounts.empty() || IsMounted(mounts, entry.device, entry.mount_point)) places.push_back(entry.mount_point);
   for (const Mount& mount : std::views::reverse(mounts)) {
     if (mount.device == entry.device && std::ranges::find(places, mount.path) == places.end())
       places.push_back(mount.path);
@@ -115,7 +121,7 @@ class Thawing {
  private:
   // False: it could not be reached, or not be thawed.
   bool ThawOne(const FreezeEntry& entry) {
-    std::string why = entry.mount_point + ": something else is mounted there";
+    std::string why = entry.mount_point + ": its file system is not mounted there any more";
     for (const std::string& place : PlacesOf(entry, mounts_)) {
       const Result<UniqueFd> opened = calls_.OpenMountPoint(place);
       if (!opened) why = opened.error().message();
@@ -152,7 +158,7 @@ Result<std::string> KernelThawCalls::Mountinfo() {
 }
 
 Result<UniqueFd> KernelThawCalls::OpenMountPoint(const std::string& path) {
-  return sys::Open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK);
+  return storage::OpenMountPoint(path);
 }
 
 Result<Device> KernelThawCalls::DeviceOf(int fd) {

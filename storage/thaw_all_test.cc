@@ -39,6 +39,8 @@ class FakeCalls : public ThawCalls {
     return {};
   }
 
+  const std::vector<Device>& opened() const { return opened_; }
+
   std::string mountinfo;
   std::map<std::string, Device> opens;
   std::map<uint32_t, int> frozen;  // by minor number
@@ -105,8 +107,19 @@ TEST_F(ThawAllTest, LeavesWhatIsMountedThereInsteadAlone) {
   calls_.frozen = {{7, 1}};
   const ThawReport report = Thaw({{{8, 2}, "/data"}});
   EXPECT_THAT(report.thawed, IsEmpty());
-  EXPECT_THAT(report.failures, ElementsAre(HasSubstr("/data: something else is mounted there")));
+  EXPECT_THAT(report.failures, ElementsAre(HasSubstr("/data: its file system is not mounted there any more")));
   EXPECT_THAT(calls_.tried, IsEmpty());
+}
+
+// A worker that was taken over writes the list; a FIFO or a file system of somebody's own may stand at such a path.
+TEST_F(ThawAllTest, APathThatIsNoMountPointOfItsDeviceIsNotEvenOpened) {
+  Mount({8, 1}, "/");
+  Mount({0, 60}, "/home/eve/fuse");
+  for (const char* path : {"/home/eve/trap", "/home/eve/fuse"}) {
+    calls_.opens[path] = {8, 1};
+    EXPECT_THAT(Thaw({{{8, 2}, path}}).failures, ElementsAre(HasSubstr("is not mounted there")));
+  }
+  EXPECT_THAT(calls_.opened(), IsEmpty());
 }
 
 TEST_F(ThawAllTest, SaysOfWhichItDoesNotKnowAndGoesOn) {
@@ -116,7 +129,8 @@ TEST_F(ThawAllTest, SaysOfWhichItDoesNotKnowAndGoesOn) {
   calls_.fails = {{3, EIO}};
   const ThawReport report = Thaw({{{8, 1}, "/"}, {{8, 2}, "/gone"}, {{8, 3}, "/broken"}});
   EXPECT_THAT(report.thawed, ElementsAre("/"));
-  EXPECT_THAT(report.failures, ElementsAre(HasSubstr("/broken: thaw: Input/output error"), HasSubstr("open /gone")));
+  EXPECT_THAT(report.failures, ElementsAre(HasSubstr("/broken: thaw: Input/output error"),
+                                           HasSubstr("/gone: its file system is not mounted")));
 }
 
 TEST_F(ThawAllTest, WhatAThawSetsFreeIsThawedInTheNextPass) {

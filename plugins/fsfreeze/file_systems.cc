@@ -1,16 +1,23 @@
 #include "plugins/fsfreeze/file_systems.h"
 
-#include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/statfs.h>
+#include <sys/sysmacros.h>
 
 #include "base/sys.h"
+#include "storage/mount_point.h"
 
 namespace reeve::fsfreeze {
 
-Result<UniqueFd> KernelFileSystems::Open(const std::string& mountpoint) {
-  return sys::Open(mountpoint, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK);
+Result<UniqueFd> KernelFileSystems::Open(const std::string& mountpoint, const storage::Device& device) {
+  UniqueFd fd = REEVE_TRY(storage::OpenMountPoint(mountpoint));
+  const struct stat status = REEVE_TRY(sys::Stat(fd.get()));
+  const storage::Device opened{major(status.st_dev), minor(status.st_dev)};
+  // stat(2) has another made-up number for btrfs than mountinfo.
+  const bool is_it = device.major == 0 ? opened.major == 0 : opened == device;
+  if (!is_it) return Fail(Code::kUnavailable, "another file system stands there than the mount table says");
+  return fd;
 }
 
 Status KernelFileSystems::Freeze(int fd) {

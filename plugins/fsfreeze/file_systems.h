@@ -5,6 +5,7 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "storage/freeze_list.h"
 
 namespace reeve::fsfreeze {
 
@@ -20,7 +21,9 @@ struct TrimRange {
 class FileSystems {
  public:
   virtual ~FileSystems() = default;
-  virtual Result<UniqueFd> Open(const std::string& mountpoint) = 0;
+  // `device`, as mountinfo has it, is what must be mounted there: whoever owns a directory on the way may have put another
+  // in its place, and what would be frozen then is not what stands in the list of frozen ones.
+  virtual Result<UniqueFd> Open(const std::string& mountpoint, const storage::Device& device) = 0;
   virtual Status Freeze(int fd) = 0;
   virtual Status Thaw(int fd) = 0;
   virtual Result<TrimRange> Trim(int fd, TrimRange range) = 0;
@@ -29,7 +32,7 @@ class FileSystems {
 
 class KernelFileSystems final : public FileSystems {
  public:
-  Result<UniqueFd> Open(const std::string& mountpoint) override;
+  Result<UniqueFd> Open(const std::string& mountpoint, const storage::Device& device) override;
   Status Freeze(int fd) override;
   Status Thaw(int fd) override;
   Result<TrimRange> Trim(int fd, TrimRange range) override;

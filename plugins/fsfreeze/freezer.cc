@@ -52,7 +52,7 @@ bool Freezer::OpenAll(OnMountFailure on_failure, FreezeOutcome& outcome) {
   std::vector<Held> opened;
   for (MountReport& report : outcome.mounts) {
     const uint64_t began_ms = now_ms_();
-    Result<UniqueFd> fd = calls_.Open(report.target.mountpoint);
+    Result<UniqueFd> fd = calls_.Open(report.target.mountpoint, report.target.device);
     report.duration_ms = now_ms_() - began_ms;
     if (fd) {
       const auto index = static_cast<size_t>(&report - outcome.mounts.data());
@@ -135,7 +135,7 @@ ThawOutcome Freezer::ThawHeld() {
 ThawOutcome Freezer::ThawOthers(const std::vector<Target>& targets) {
   ThawOutcome outcome;
   for (const Target& target : targets) {
-    const Result<UniqueFd> fd = calls_.Open(target.mountpoint);
+    const Result<UniqueFd> fd = calls_.Open(target.mountpoint, target.device);
     if (fd && ThawFully(fd->get(), target.mountpoint, outcome)) ++outcome.thawed_count;
   }
   return outcome;

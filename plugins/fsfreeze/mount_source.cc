@@ -22,7 +22,7 @@ bool IsAnyOf(const std::string& serial, const storage::DiskMap& disks) {
 }  // namespace
 
 Result<Listing> KernelMountSource::List() {
-  const storage::MountList* const mounts = REEVE_TRY(table_.Current());
+  const storage::MountList* const mounts = REEVE_TRY(table_.Fresh());
   Listing listing{.targets = InThawOrder(*mounts, BackingFilesInSysfs), .left_out = {}};
   for (const storage::LeftOutMount& each : mounts->left_out) {
     if (IsWorthNaming(each.reason))
@@ -32,7 +32,7 @@ Result<Listing> KernelMountSource::List() {
 }
 
 Result<std::vector<Target>> KernelMountSource::OnDisks(const std::vector<std::string>& serials) {
-  const storage::MountList* const mounts = REEVE_TRY(table_.Current());
+  const storage::MountList* const mounts = REEVE_TRY(table_.Fresh());
   const storage::DiskMap disks = storage::DiskMap::Read(storage::Sysfs(), storage::UdevDatabase());
   std::vector<std::string> chosen;
   for (const std::string& serial : serials) {

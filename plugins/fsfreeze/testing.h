@@ -22,7 +22,7 @@ namespace reeve::fsfreeze::test {
 // What is frozen is remembered by its path; what was done, in order.
 class FakeFileSystems final : public FileSystems {
  public:
-  Result<UniqueFd> Open(const std::string& mountpoint) override {
+  Result<UniqueFd> Open(const std::string& mountpoint, const storage::Device&) override {
     log.push_back("open " + mountpoint);
     if (const auto failing = open_errors.find(mountpoint); failing != open_errors.end())
       return Fail(Error::System(failing->second, "open " + mountpoint));

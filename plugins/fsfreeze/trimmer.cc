@@ -58,7 +58,7 @@ void TrimGate::Wake() {
 std::optional<TrimReport> TrimOne(FileSystems& calls, TrimGate& gate, const Target& target, uint64_t minimum_bytes,
                                   const TrimGate::IsCancelled& is_cancelled) {
   TrimReport report{.path = target.mountpoint};
-  const Result<UniqueFd> fd = calls.Open(target.mountpoint);
+  const Result<UniqueFd> fd = calls.Open(target.mountpoint, target.device);
   if (!fd) {
     report.error = "failed to open: " + ErrnoText(fd.error().system_errno());
     return report;

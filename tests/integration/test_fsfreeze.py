@@ -181,6 +181,26 @@ def test_a_list_is_matched_exactly_and_the_rest_stays_writable(root_of):
     assert value(root, "guest-fsfreeze-thaw") == 0
 
 
+def test_a_directory_put_in_the_place_of_one_above_a_mount_point_is_not_frozen_for_it(root_of):
+    root = root_of()
+    assert value(root, "guest-fsfreeze-freeze-list", mountpoints=["/none"]) == 0  # the table has been read, and no mount changes
+    value(root, "guest-fsfreeze-thaw")
+    # As a user may who owns the directory.
+    os.rename(root.path("/mnt"), root.path("/moved"))
+    os.makedirs(root.path("/trap/ext4"))
+    os.symlink("trap", root.path("/mnt"))
+    try:
+        assert value(root, "guest-fsfreeze-freeze-list", mountpoints=["/mnt/ext4"]) == 0
+        assert not root.is_frozen("/"), "which is what /mnt/ext4 leads to now"
+        value(root, "guest-fsfreeze-thaw")
+        assert value(root, "guest-fsfreeze-freeze-list", mountpoints=["/moved/ext4"]) == 1
+        assert root.is_frozen("/mnt/ext4") and not root.is_frozen("/")
+        value(root, "guest-fsfreeze-thaw")
+    finally:
+        os.unlink(root.path("/mnt"))
+        os.rename(root.path("/moved"), root.path("/mnt"))
+
+
 def test_what_somebody_else_froze_is_passed_over_and_thawed_by_the_host(root_of):
     root = root_of()
     place = f"/mnt/{root.mounts[-1]}"  # nothing stands on it
