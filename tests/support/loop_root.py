@@ -76,7 +76,8 @@ def _fill(root, install, extra):
         (root / "usr" / name).mkdir(parents=True, exist_ok=True)
         (root / name).symlink_to(f"usr/{name}")
     for name in ("passwd", "group"):
-        (root / "etc" / name).write_text("root:x:0:0:root:/:/bin/sh\n" if name == "passwd" else "root:x:0:\n")
+        (root / "etc" / name).write_text("root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
+                                            if name == "passwd" else "root:x:0:\nnogroup:x:65534:\n")
     shutil.copytree(install, root / "reeve")
     elf = [str(path) for path in pathlib.Path(install).rglob("*") if path.is_file() and path.read_bytes()[:4] == b"\x7fELF"]
     for path in elf:
