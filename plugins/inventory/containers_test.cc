@@ -65,9 +65,9 @@ TEST(ContainersTest, ContainerdTellsContainersAndTasksApart) {
 }
 
 TEST(ContainersTest, NoNamespaceBecomesAnOption) {
-  EXPECT_THAT(
-      ContainerdNamespacesIn("default\nmoby\n--address=/x\na b\n\nk8s.io\n$(x)\n" + std::string(77, 'x') + "\n"),
-      ElementsAre("default", "k8s.io"));
+  EXPECT_THAT(ContainerdNamespacesIn("default\nmoby\n-n\n--debug\n--address=/x\na b\n\nk8s.io\n$(x)\n" +
+                                     std::string(77, 'x') + "\n"),
+              ElementsAre("default", "k8s.io"));
   std::string many;
   for (int i = 0; i < 100; ++i) many += "n" + std::to_string(i) + "\n";
   EXPECT_THAT(ContainerdNamespacesIn(many), SizeIs(kMaxNamespaces));
