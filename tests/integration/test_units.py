@@ -17,6 +17,7 @@ import tty
 
 import pytest
 
+from conftest import ROOT
 from running_reeve import ENVIRONMENT, FIRST_UID, lives, wait_until
 
 LIMIT_S = 30
@@ -160,3 +161,10 @@ def test_script_of_the_old_kind_finds_its_daemon_by_the_pid_file(start, port):
     assert lives(pid)
     pathlib.Path(f"/proc/{pid}/root/run/reeve/go").write_text("")
     assert process.wait(timeout=LIMIT_S) == 0, start.log()
+
+
+def test_own_unit_has_the_service_manager_make_nothing_on_a_disk():
+    """It would do so before `reeved --thaw`, and wait for the thaw."""
+    keys = {line.split("=", 1)[0] for line in (ROOT / "packaging/reeved.service").read_text().splitlines() if "=" in line}
+    assert "ExecStopPost" in keys
+    assert not keys & {"StateDirectory", "CacheDirectory", "LogsDirectory", "ConfigurationDirectory"}
