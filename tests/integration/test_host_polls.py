@@ -3,7 +3,6 @@
 import pytest
 
 import replayers
-import served
 from running_agent import connect
 from side_by_side import agents
 
@@ -12,27 +11,16 @@ agent = agents(["reeve", "qemu-ga"])
 TRIES = 5
 
 
-def asks(*commands):
-    """For a test of these commands: Reeve must have them."""
-    reason = served.unserved(*commands)
-    return pytest.mark.skipif(bool(reason), reason=reason)
-
-
-def with_marks(table):
-    return [pytest.param(command, what, marks=asks(command)) for command, what in table.items()]
-
-
 @pytest.fixture
 def proxmox(agent):
     return replayers.Proxmox(lambda: connect(agent))
 
 
-@pytest.mark.parametrize("command, kind", with_marks(replayers.Proxmox.LOOKS))
+@pytest.mark.parametrize("command, kind", replayers.Proxmox.LOOKS.items())
 def test_proxmox_looks(proxmox, command, kind):
     assert isinstance(proxmox.call(command), kind)
 
 
-@asks("guest-network-get-interfaces")
 def test_proxmox_shows_addresses(proxmox):
     interfaces = {entry["name"]: entry for entry in proxmox.call("guest-network-get-interfaces")}
     assert interfaces["lo"]["hardware-address"] == "00:00:00:00:00:00"
@@ -51,14 +39,13 @@ def kubevirt(agent):
         yield replayers.KubeVirt(client)
 
 
-@asks("guest-fsfreeze-status", "guest-get-fsinfo")
 def test_kubevirt_polls(kubevirt):
     assert kubevirt.call("guest-fsfreeze-status") == "thawed"
     assert all(name and mount_point.startswith("/") and kind for name, mount_point, kind, *_ in kubevirt.file_systems())
 
 
 # qemu-ga of Debian 12 knows neither load nor routes.
-@pytest.mark.parametrize("command, members", with_marks(replayers.KubeVirt.STATISTICS))
+@pytest.mark.parametrize("command, members", replayers.KubeVirt.STATISTICS.items())
 def test_kubevirt_takes_statistics(kubevirt, command, members):
     if command not in kubevirt.enabled():
         pytest.skip(f"this agent has no {command}")
@@ -67,7 +54,6 @@ def test_kubevirt_takes_statistics(kubevirt, command, members):
         assert set(members) <= entry.keys()
 
 
-@asks("guest-fsfreeze-status")
 def test_cloudstack_finds_the_agent_and_the_word_thawed(agent):
     with connect(agent) as client:
         cloudstack = replayers.CloudStack(lambda command, **arguments: replayers.value_of(client.call(command, **arguments)))
@@ -89,7 +75,7 @@ def within_patience(vdsm, command):
                 raise
 
 
-@pytest.mark.parametrize("command, members", with_marks(replayers.Vdsm.POLL))
+@pytest.mark.parametrize("command, members", replayers.Vdsm.POLL.items())
 def test_vdsm_polls_within_its_patience(vdsm, command, members):
     if command not in vdsm.capabilities():
         pytest.skip(f"this agent has no {command}")

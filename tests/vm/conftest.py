@@ -4,6 +4,7 @@ AGENT=reeve (the default) takes REEVE_DEB or the package under REEVE_BUILD_DIR a
 AGENT=qemu-ga leaves Debian's agent in place: what fails then is the test's own mistake.
 REEVE_VM_ACCEL=kvm uses KVM. REEVE_VM_KEEP=1 keeps the folder with the logs."""
 
+import json
 import os
 import pathlib
 import re
@@ -14,6 +15,7 @@ import pytest
 
 import agent
 import guest as guests
+import many_disks as guests_of_many_disks
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("REEVE_BUILD_DIR", ROOT / "build/release"))
@@ -21,18 +23,10 @@ AGENT = os.environ.get("AGENT", "reeve")
 
 sys.path.insert(0, str(ROOT / "tests/support"))
 import sdk as sdks  # noqa: E402
-import served  # noqa: E402
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "reeve: asks for more than qemu-ga 7.2 can do")
-    config.addinivalue_line("markers", "asks(command, ...): the host sends these, so Reeve must have them")
-
-
-def reason_to_skip(item):
-    if AGENT != "reeve":
-        return item.get_closest_marker("reeve") and f"{AGENT} stands in for Reeve and cannot do this"
-    return served.unserved(*(command for mark in item.iter_markers("asks") for command in mark.args))
 
 
 # What the others would notice comes late: new hardware, sleep. What takes Reeve off the guest comes last.
@@ -42,8 +36,8 @@ LATE = ["test_hardware.py", "test_power.py", "test_package.py"]
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: LATE.index(item.path.name) + 1 if item.path.name in LATE else 0)
     for item in items:
-        if reason := reason_to_skip(item):
-            item.add_marker(pytest.mark.skip(reason=reason))
+        if AGENT != "reeve" and item.get_closest_marker("reeve"):
+            item.add_marker(pytest.mark.skip(reason=f"{AGENT} stands in for Reeve and cannot do this"))
 
 
 def find_package():
@@ -132,6 +126,33 @@ def installation(booted_guest):
 @pytest.fixture(scope="session")
 def guest(booted_guest, installation):
     return booted_guest
+
+
+def ask_of_disks(guest):
+    return {command: guest.agent(command) for command in ("guest-get-disks", "guest-get-fsinfo")}
+
+
+@pytest.fixture(scope="session")
+def many_disks(tmp_path_factory):
+    """A guest of many disks, in `told` what qemu-ga, Reeve and lsblk say of them: {who: {command: value}}."""
+    payload = {}
+    if AGENT == "reeve":
+        package = find_package()
+        payload = {"reeve.deb": package, "reeve-next.deb": make_next_version(package, tmp_path_factory.mktemp("disks"))}
+    guest = guests_of_many_disks.GuestOfManyDisks(payload)
+    try:
+        guest.start()
+        guest.wait_for_agent()
+        guest.check(guests_of_many_disks.MAKE_VOLUMES, timeout_s=120)
+        guest.told = {"qemu-ga": ask_of_disks(guest)}
+        if AGENT == "reeve":
+            guest.check("apt-get install -y /payload/reeve.deb 2>&1", timeout_s=180)
+            guest.wait_for_agent()
+            guest.told["reeve"] = ask_of_disks(guest)
+        guest.told["lsblk"] = json.loads(guest.check("lsblk --json --bytes --list --output NAME,PATH,TYPE"))
+        yield guest
+    finally:
+        guest.stop()
 
 
 @pytest.fixture

@@ -7,8 +7,6 @@ import pytest
 from guest import NAME
 from test_snapshots import Writer, features_of
 
-pytestmark = pytest.mark.asks("guest-fsfreeze-freeze", "guest-fsfreeze-thaw", "guest-fsfreeze-status")
-
 BACKUP_LIMIT_S = 300
 
 

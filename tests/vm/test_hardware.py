@@ -12,7 +12,6 @@ def is_online(guest, number):
     return guest.check(f"cat /sys/devices/system/cpu/cpu{number}/online") == "1"
 
 
-@pytest.mark.asks("guest-get-vcpus", "guest-set-vcpus")
 def test_a_processor_that_comes_late_is_seen_and_switched(guest):
     guest.on_host("setvcpus", "3", "--live")
 
@@ -59,7 +58,6 @@ def late_blocks(guest):
     return sorted(wait_until(guest_has_them, SOON_S))
 
 
-@pytest.mark.asks("guest-get-memory-blocks", "guest-get-memory-block-info")
 def test_memory_that_comes_late_is_seen(guest, late_blocks):
     size = guest.agent("guest-get-memory-block-info")["size"]
     assert size == int(guest.check(f"cat {BLOCKS}/block_size_bytes"), 16)
@@ -67,7 +65,6 @@ def test_memory_that_comes_late_is_seen(guest, late_blocks):
     assert told_blocks(guest) == blocks_of(guest)
 
 
-@pytest.mark.asks("guest-get-memory-blocks", "guest-set-memory-blocks")
 def test_memory_that_came_late_is_switched(guest, late_blocks):
     for online in (True, False, True):
         def blocks_are_switched():
@@ -79,7 +76,6 @@ def test_memory_that_came_late_is_switched(guest, late_blocks):
         assert told_blocks(guest) == blocks_of(guest)
 
 
-@pytest.mark.asks("guest-set-memory-blocks")
 def test_a_block_that_is_not_there_is_told_in_its_own_result(guest, late_blocks):
     absent = max(blocks_of(guest)) + 1000
     results = {result["phys-index"]: result["response"] for result in switch(guest, [*late_blocks, absent], True)}

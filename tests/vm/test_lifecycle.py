@@ -65,13 +65,6 @@ def test_a_worker_that_is_killed_costs_only_what_it_held(busy_guest):
         busy_guest.agent("guest-exec-status", pid=busy_guest.program)
 
 
-def test_the_agent_answers_again_after_the_guest_was_rebooted(open_guest):
-    boot = open_guest.boot_id()
-    open_guest.run("(sleep 1; systemctl reboot) >/dev/null 2>&1 &")
-    open_guest.wait_for_another_boot(boot)
-    assert agent.run(open_guest, agent.SHELL, "-c", "echo alive")["out-data"] == b"alive\n"
-
-
 def test_the_agent_answers_again_after_a_hard_reset(open_guest):
     open_guest.check("sync")
     boot = open_guest.boot_id()

@@ -37,13 +37,11 @@ CALLS = {
 }
 
 
-@pytest.mark.asks("guest-fsfreeze-freeze")
 def test_freeze_and_thaw(guest, data):
     assert guest.domain.fsFreeze() == 2
     assert guest.domain.fsThaw() == 2
 
 
-@pytest.mark.asks("guest-set-time")
 def test_set_time(guest):
     guest.check("date --set=2001-01-01")
     now = int(time.time())
@@ -51,14 +49,12 @@ def test_set_time(guest):
     assert 0 <= int(guest.check("date +%s")) - now < 600
 
 
-@pytest.mark.asks("guest-set-user-password")
 def test_set_the_administrators_password(guest):
     guest.domain.setUserPassword("root", "of nova", 0)
     with console.logged_in(guest, "root", "of nova") as session:
         assert session.run("id -u") == ["0"]
 
 
-@pytest.mark.asks("guest-fsfreeze-freeze")
 def test_snapshot_of_a_quiet_guest(guest, data):
     quiesced_snapshot(guest)
     guest.on_host("blockcommit", "vdc", "--active", "--pivot", "--wait", timeout_s=120)
@@ -106,11 +102,11 @@ def refusing_guest(guest):
 
 
 @pytest.mark.parametrize("call", CALLS)
-@pytest.mark.asks("guest-fsfreeze-freeze", "guest-set-time", "guest-set-user-password")
 def test_a_refusal_is_told_as_one(refusing_guest, call):
     error = code_of(refusing_guest, call)
-    print(error.get_error_code(), error)
-    assert error.get_error_code() != libvirt.VIR_ERR_AGENT_UNRESPONSIVE
+    # libvirt's code for an error that an agent told. Nova goes on without the agent at the others that it knows: unresponsive,
+    # operation unsupported, argument unsupported.
+    assert error.get_error_code() == libvirt.VIR_ERR_INTERNAL_ERROR == 1
     assert "has been disabled" in str(error)
     if AGENT == "reeve":
         assert "/etc/reeve/policy.yaml:3" in str(error)

@@ -54,20 +54,17 @@ def proxmox(raw_guest):
     return replayers.Proxmox(lambda: qga.Client(raw_guest.folder / "raw.sock", LIMIT_S))
 
 
-@pytest.mark.parametrize("command, kind", [
-    pytest.param(command, kind, marks=pytest.mark.asks(command)) for command, kind in replayers.Proxmox.LOOKS.items()])
+@pytest.mark.parametrize("command, kind", replayers.Proxmox.LOOKS.items())
 def test_proxmox_looks(proxmox, command, kind):
     assert isinstance(proxmox.call(command), kind)
 
 
-@pytest.mark.asks("guest-get-host-name")
 def test_proxmox_comes_back_at_once_a_hundred_times(proxmox):
     """The port may tell that it left only when its next request is there."""
     for _ in range(RECONNECTIONS):
         assert proxmox.call("guest-get-host-name") == {"host-name": "reeve-guest"}
 
 
-@pytest.mark.asks("guest-fsfreeze-freeze")
 def test_proxmox_freezes_and_thaws(raw_guest, data, proxmox):
     try:
         assert proxmox.freeze() == 2
@@ -78,13 +75,11 @@ def test_proxmox_freezes_and_thaws(raw_guest, data, proxmox):
     raw_guest.check(f"touch {data}/thawed && sync -f {data}/thawed")
 
 
-@pytest.mark.asks("guest-fstrim")
 def test_proxmox_trims(raw_guest, data, proxmox):
     paths = {entry["path"] for entry in proxmox.call("guest-fstrim")["paths"]}
     assert paths == {"/", data}
 
 
-@pytest.mark.asks("guest-set-user-password")
 def test_proxmox_sets_a_password(raw_guest, proxmox):
     password = "long enough for a second line of base64, as nobody would type it by hand: 0123456789"
     proxmox.call("guest-set-user-password", username="root", password=lines_of_76(password.encode()), crypted=False)
@@ -112,7 +107,6 @@ def test_proxmox_writes_and_reads_a_file(raw_guest, proxmox):
     assert (base64.b64decode(part["buf-b64"]), part["eof"]) == (data[100:], True)
 
 
-@pytest.mark.asks("guest-shutdown", "guest-get-fsinfo", "guest-set-user-password", "guest-ssh-get-authorized-keys")
 def test_kubevirt_takes_the_agent_for_supported(raw_guest):
     with qga.Client(raw_guest.folder / "raw.sock", LIMIT_S) as client:
         kubevirt = replayers.KubeVirt(client)
@@ -122,7 +116,6 @@ def test_kubevirt_takes_the_agent_for_supported(raw_guest):
         assert kubevirt.probe("/bin/sh", "-c", "exit 5")["exitcode"] == 5
 
 
-@pytest.mark.asks("guest-fsfreeze-freeze")
 def test_cloudstack_freezes_and_thaws_through_libvirt(open_guest, data):
     cloudstack = replayers.CloudStack(open_guest.agent)
     assert cloudstack.is_there()
@@ -130,7 +123,6 @@ def test_cloudstack_freezes_and_thaws_through_libvirt(open_guest, data):
     assert cloudstack.thaw()
 
 
-@pytest.mark.asks("guest-get-osinfo", "guest-get-fsinfo", "guest-get-disks", "guest-get-vcpus")
 def test_vdsm_polls_through_libvirt(open_guest, data):
     """Its one call for all of it, and the two beside it."""
     told = open_guest.domain.guestInfo(0)
@@ -145,7 +137,6 @@ def test_vdsm_polls_through_libvirt(open_guest, data):
     assert "52:54:00:72:65:76" in {entry["hwaddr"] for entry in open_guest.domain.interfaceAddresses(source).values()}
 
 
-@pytest.mark.asks("guest-shutdown")
 def test_proxmox_shuts_down_without_an_answer(raw_guest, proxmox):
     proxmox.call_without_reply("guest-shutdown")
     raw_guest.start_again()

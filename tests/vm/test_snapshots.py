@@ -7,8 +7,6 @@ import subprocess
 import pytest
 from guest import NAME, wait_until
 
-pytestmark = pytest.mark.asks("guest-fsfreeze-freeze", "guest-fsfreeze-thaw", "guest-fsfreeze-status", "guest-fstrim")
-
 PIECE_BYTES = 64 << 20
 DISKS_LEFT_OUT = ("--diskspec", "vda,snapshot=no", "--diskspec", "vdb,snapshot=no")
 

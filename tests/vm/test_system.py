@@ -1,4 +1,4 @@
-"""The clock, processors and memory of a real guest, switched by the agent and looked at past it. Power and hot-plug, as hosts
+"""The clock, processors and memory of a real guest, switched by the agent and looked at past it. Power, sleep and hot-plug, as hosts
 use them, stand in test_power.py and test_hardware.py."""
 
 import agent
@@ -178,21 +178,3 @@ def test_a_block_that_the_kernel_needs_stays_and_the_reason_is_a_number(guest):
     result, = set_blocks(guest, (0, False))
     assert result["response"] == "operation-failed" and result["error-code"] in (16, 22), result
     assert guest.check(f"cat {MEMORY}/memory0/state") == "online"
-
-
-# ---- sleep that the guest cannot have
-
-
-@pytest.mark.reeve
-def test_a_sleep_that_fails_is_an_error_with_the_words_of_who_tried(guest):
-    said = refusal_of(guest, "guest-suspend-hybrid")
-    assert said.startswith("hybrid suspend failed: systemctl hybrid-sleep: "), said
-    assert guest.agent("guest-ping") == {}
-
-
-@pytest.mark.reeve
-def test_a_hibernation_without_swap_is_an_error_and_the_guest_goes_on(guest):
-    said = refusal_of(guest, "guest-suspend-disk")
-    # After systemd the kernel itself tries, and takes the agent's port down and up meanwhile: libvirt may see that first.
-    assert said.startswith("suspend to disk failed: systemctl hibernate: ") or "agent disappeared" in said, said
-    guest.wait_for_agent()

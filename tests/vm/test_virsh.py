@@ -43,7 +43,6 @@ def items(values, prefix):
 # ---- what the guest is ----
 
 
-@pytest.mark.asks("guest-get-osinfo")
 def test_guestinfo_tells_the_operating_system(guest):
     told = fields(guest.on_host("guestinfo", "--os"))
     release = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', guest.check("cat /etc/os-release"), re.M))
@@ -53,7 +52,6 @@ def test_guestinfo_tells_the_operating_system(guest):
         "os.kernel-release": guest.check("uname -r"), "os.kernel-version": guest.check("uname -v")}
 
 
-@pytest.mark.asks("guest-get-timezone")
 def test_guestinfo_tells_the_timezone(guest):
     told = fields(guest.on_host("guestinfo", "--timezone"))
     zone, sign, hours, minutes = re.fullmatch(r"(\w+) ([+-])(\d\d)(\d\d)", guest.check("date '+%Z %z'")).groups()
@@ -61,14 +59,11 @@ def test_guestinfo_tells_the_timezone(guest):
     assert told == {"timezone.name": zone, "timezone.offset": str(offset_s)}
 
 
-@pytest.mark.asks("guest-get-host-name")
 def test_guestinfo_and_domhostname_tell_the_host_name(guest):
     assert fields(guest.on_host("guestinfo", "--hostname")) == {"hostname": guest.check("hostname")}
     assert guest.on_host("domhostname", "--source", "agent").strip() == guest.check("hostname")
 
 
-@pytest.mark.asks("guest-get-osinfo", "guest-get-timezone", "guest-get-host-name",
-                  "guest-get-fsinfo", "guest-get-users")
 def test_guestinfo_without_a_choice_tells_all_at_once(guest):
     told = fields(guest.on_host("guestinfo"))
     for name in ("os.id", "timezone.offset", "hostname", "fs.count", "user.count"):
@@ -85,7 +80,6 @@ def file_systems_of(guest):
             if not row["maj:min"].startswith("0:")}
 
 
-@pytest.mark.asks("guest-get-fsinfo")
 def test_guestinfo_tells_the_file_systems(guest, data):
     told = {entry["mountpoint"]: entry for entry in items(fields(guest.on_host("guestinfo", "--filesystem")), "fs")}
     assert {path: (entry["name"], entry["fstype"]) for path, entry in told.items()} == file_systems_of(guest)
@@ -98,13 +92,11 @@ def test_guestinfo_tells_the_file_systems(guest, data):
     assert told["/"]["disk.0.alias"] == "vda"
 
 
-@pytest.mark.asks("guest-get-fsinfo")
 def test_domfsinfo_finds_the_disks_of_the_domain(guest, data):
     told = rows(guest.on_host("domfsinfo"), 4)
     assert sorted(told) == sorted([["/", "vda", "ext4", "vda"], [data, "vdc", "ext4", "vdc"]])
 
 
-@pytest.mark.asks("guest-get-disks")
 def test_guestinfo_tells_the_disks(guest):
     told = {entry["name"]: entry for entry in items(fields(guest.on_host("guestinfo", "--disk")), "disk")}
     lines = guest.check("lsblk --noheadings --list --paths --output NAME,TYPE,SIZE --bytes").splitlines()
@@ -136,7 +128,6 @@ def interface(guest):
     return name
 
 
-@pytest.mark.asks("guest-network-get-interfaces")
 def test_domifaddr_tells_the_addresses(guest, interface):
     told, name = {}, None
     for line in guest.on_host("domifaddr", "--source", "agent", "--full").splitlines():
@@ -146,7 +137,6 @@ def test_domifaddr_tells_the_addresses(guest, interface):
     assert "192.0.2.7/28" in told[interface][1] and "2001:db8::7/64" in told[interface][1]
 
 
-@pytest.mark.asks("guest-network-get-interfaces")
 def test_guestinfo_tells_the_interfaces(guest, interface):
     told = {entry["name"]: entry for entry in items(fields(guest.on_host("guestinfo", "--interface")), "if")}
     assert {name: (entry["hwaddr"], {f"{address['addr']}/{address['prefix']}" for address in items(entry, "addr")})
@@ -160,7 +150,6 @@ def clock_of(guest):
     return int(guest.check("date +%s"))
 
 
-@pytest.mark.asks("guest-get-time")
 def test_domtime_tells_the_guests_clock(guest):
     before = clock_of(guest)
     told = int(fields(guest.on_host("domtime"))["Time"])
@@ -172,7 +161,6 @@ def test_domtime_tells_the_guests_clock(guest):
     (["--now"], time.time),
     (["--sync"], time.time),
 ])
-@pytest.mark.asks("guest-get-time", "guest-set-time")
 def test_domtime_sets_the_clock_back_after_a_jump(guest, words, expected):
     guest.check("date --set=2001-01-01")
     guest.on_host("domtime", *words)
@@ -189,7 +177,6 @@ def set_password(guest, user, password, *more):
 
 
 @pytest.mark.parametrize("user", [CLERK, "root"])
-@pytest.mark.asks("guest-set-user-password")
 def test_a_password_that_was_set_opens_the_console(guest, clerk, user):
     password = f"of {user}: \\\"ä$'"
     set_password(guest, user, password)
@@ -197,7 +184,6 @@ def test_a_password_that_was_set_opens_the_console(guest, clerk, user):
         assert session.run("id -un") == [user]
 
 
-@pytest.mark.asks("guest-set-user-password")
 def test_an_encrypted_password_opens_the_console(guest, clerk):
     secret = guest.check("perl -e 'print crypt(\"sesame\", \"\\$6\\$reeve\\$\")'")
     set_password(guest, CLERK, secret, "--encrypted")
@@ -205,14 +191,12 @@ def test_an_encrypted_password_opens_the_console(guest, clerk):
         assert session.run("id -un") == [CLERK]
 
 
-@pytest.mark.asks("guest-set-user-password")
 def test_the_password_of_nobody_known_is_an_error(guest):
     done = guest.virsh("set-user-password", NAME, "no-such-user", "secret")
     assert done.returncode != 0
     assert "secret" not in done.stderr
 
 
-@pytest.mark.asks("guest-get-users", "guest-set-user-password")
 def test_guestinfo_tells_who_is_logged_in(guest, clerk):
     set_password(guest, CLERK, "sesame")
     with console.logged_in(guest, CLERK, "sesame"):
@@ -251,8 +235,6 @@ def logs_in_by_key(guest, number):
     return done.out.strip() == CLERK
 
 
-@pytest.mark.asks("guest-ssh-get-authorized-keys", "guest-ssh-add-authorized-keys", "guest-ssh-remove-authorized-keys",
-                  )
 def test_keys_that_were_added_let_in_and_removed_ones_do_not(guest, clerk, keys, key_files):
     guest.check(f"rm -rf ~{CLERK}/.ssh")
     guest.on_host("set-user-sshkeys", CLERK, "--file", str(key_files[0]))
@@ -271,7 +253,6 @@ def test_keys_that_were_added_let_in_and_removed_ones_do_not(guest, clerk, keys,
     assert logs_in_by_key(guest, 1) and not logs_in_by_key(guest, 2)
 
 
-@pytest.mark.asks("guest-ssh-add-authorized-keys")
 def test_keys_of_nobody_known_are_an_error(guest, key_files):
     done = guest.virsh("set-user-sshkeys", NAME, "no-such-user", "--file", str(key_files[0]))
     assert done.returncode != 0
@@ -288,14 +269,12 @@ def online_of(guest):
     ).splitlines())}
 
 
-@pytest.mark.asks("guest-get-vcpus")
 def test_guestvcpus_and_vcpucount_tell_the_processors(guest):
     told = fields(guest.on_host("guestvcpus"))
     assert told == {"vcpus": "0-1", "online": "0-1", "offlinable": "1"}
     assert guest.on_host("vcpucount", "--guest").strip() == str(sum(online_of(guest).values())) == "2"
 
 
-@pytest.mark.asks("guest-get-vcpus", "guest-set-vcpus")
 def test_setvcpus_and_guestvcpus_switch_processors(guest):
     guest.on_host("setvcpus", "1", "--guest")
     assert online_of(guest) == {0: True, 1: False}
@@ -310,14 +289,12 @@ def test_setvcpus_and_guestvcpus_switch_processors(guest):
 # ---- the agent itself ----
 
 
-@pytest.mark.asks("guest-get-host-name")
 def test_qemu_agent_command_shows_the_reply(guest):
     told = guest.on_host("qemu-agent-command", "--timeout", "10", "--pretty", '{"execute":"guest-get-host-name"}')
     assert json.loads(told) == {"return": {"host-name": guest.check("hostname")}}
     assert json.loads(guest.on_host("qemu-agent-command", "--block", '{"execute":"guest-ping"}')) == {"return": {}}
 
 
-@pytest.mark.asks("guest-get-time")
 def test_guest_agent_timeout_bounds_the_wait_for_an_agent_that_is_stopped(guest):
     guest.on_host("guest-agent-timeout", "--timeout", "3")
     try:
