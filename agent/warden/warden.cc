@@ -166,7 +166,9 @@ void Warden::EndWhenIdle() {
   if (!has_served_) exit_code_ = 1;
   // Without a core that can serve nobody but the end of this service thaws before its time.
   const bool is_frozen = frozen_held_ > 0 && core_.peer && core_.peer->is_serving();
-  if (asks_->programs().running() == 0 && !is_frozen) return BeginStop();
+  // Nor is there a worker that could thaw when it has ended: the next one would be of the other build too.
+  const bool is_frozen_for_good = is_frozen && !HasFreezer();
+  if (is_frozen_for_good || (asks_->programs().running() == 0 && !is_frozen)) return BeginStop();
   loop_.After(kRetryDelay, [this] { EndWhenIdle(); });
 }
 
@@ -393,6 +395,12 @@ void Warden::TellStarted(const Worker& worker, const UniqueFd& socket) {
 
 bool Warden::IsFreezer(const Worker& worker) const {
   return setup_.config.plugins[worker.plugin].sandbox.Has(policy::Promise::kFreeze);
+}
+
+bool Warden::HasFreezer() const {
+  return std::ranges::any_of(workers_, [this](const auto& entry) {
+    return entry.second->is_ready && !entry.second->is_end_told && IsFreezer(*entry.second);
+  });
 }
 
 Status Warden::OnWorkerHolds(uint32_t id, uint64_t held) {

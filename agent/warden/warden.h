@@ -99,6 +99,7 @@ class Warden final : public CoreServices, public WorkerServices {
   void OnWorkerReady(uint32_t worker) override;
   Status OnWorkerHolds(uint32_t worker, uint64_t held) override;
   bool IsFreezer(const Worker& worker) const;
+  bool HasFreezer() const;
   Status GiveToNewCore(Worker& worker);
   void TellStarted(const Worker& worker, const UniqueFd& socket);
   void OnWorkerLost(uint32_t worker, const std::string& why) override { FailWorker(worker, why); }

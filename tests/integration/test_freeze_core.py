@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -323,3 +324,100 @@ def test_a_list_of_garbage_names_nothing_and_does_not_hold_a_start(stopped):
 def test_the_units_thaw_when_the_service_has_stopped():
     unit = (pathlib.Path(__file__).resolve().parents[2] / "packaging/reeved.service").read_text()
     assert "\nExecStopPost=-/usr/sbin/reeved --thaw\n" in unit
+
+
+def test_the_agent_answers_at_once_while_its_freezing_worker_dies_and_starts_again_and_again(reeve):
+    hold(reeve)
+    enabled = {each["name"] for each in reeve.call("guest-info")["return"]["supported_commands"] if each["enabled"]}
+    killed = set()
+    for _ in range(50):
+        worker = reeve.worker("freezer")
+        if worker and worker not in killed:
+            os.kill(worker, signal.SIGKILL)
+            killed.add(worker)
+        assert synced(reeve) < AT_ONCE_S
+        begin = time.monotonic()
+        assert reeve.call("guest-ping") == {"return": {}}
+        info = reeve.call("guest-info")["return"]["supported_commands"]
+        assert time.monotonic() - begin < 2 * AT_ONCE_S
+        assert {each["name"] for each in info if each["enabled"]} == enabled
+        assert desc(reeve.call("guest-exec", path="/bin/true")).endswith(FROZEN)
+        wait_until(lambda: reeve.worker("freezer") not in {None, *killed}, 20, "another worker")
+    assert len(killed) == 50
+    assert reeve.call("freezer-status") == {"return": 2}
+    thaw(reeve)
+    assert "return" in reeve.call("guest-exec", path="/bin/true")
+
+
+def upgrade(install):
+    """Puts another build in the place of the programs that run, by rename as a package manager does."""
+    source = next(BUILD.glob("**/build_id.cc")).read_text()
+    build_id = bytes(int(word, 16) for word in re.findall(r"0x([0-9a-f]{2}), ", source))
+    changed = 0
+    for path in install.rglob("*"):
+        if path.is_symlink() or not path.is_file() or build_id not in path.read_bytes():
+            continue
+        fresh = path.with_suffix(".new")
+        shutil.copy2(path, fresh)
+        fresh.write_bytes(fresh.read_bytes().replace(build_id, bytes(byte ^ 0xFF for byte in build_id)))
+        fresh.rename(path)
+        changed += 1
+    assert changed >= 3, "warden, core and worker carry the build id"
+
+
+@pytest.fixture
+def upgradable(reeve_install, tmp_path):
+    """A Reeve whose programs are a copy of the test's own."""
+    tmp_path.chmod(0o755)
+    for parent in tmp_path.parents:
+        if str(parent).startswith("/tmp/"):
+            parent.chmod(0o755)
+    copy = tmp_path / "install"
+    shutil.copytree(reeve_install, copy, symlinks=True)
+    plugins = copy / "lib/reeve/plugins"
+    for name in ("fsfreeze.so", "fsfreeze.plugin.yaml"):
+        (plugins / name).unlink(missing_ok=True)
+    for name in ("freezer.so", "freezer.plugin.yaml"):
+        shutil.copy2(BUILD / "tests/plugins" / name, plugins)
+    with reeve_in_directory(copy) as reeve:
+        reeve.write_policy(POLICY.format(idle="100s"))
+        reeve.start("--plugin-dir", str(plugins), "-v")
+        yield reeve
+
+
+def test_a_package_that_is_changed_while_frozen_restarts_nothing_until_the_thaw(upgradable):
+    reeve = upgradable
+    hold(reeve)
+    before = (reeve.process.pid, reeve.core(), reeve.worker("freezer"))
+    upgrade(reeve.install)
+    for _ in range(20):
+        assert synced(reeve) < AT_ONCE_S
+        assert reeve.call("freezer-status") == {"return": 2}
+        time.sleep(0.1)
+    assert (reeve.process.pid, reeve.core(), reeve.worker("freezer")) == before
+    assert state(reeve) == "2."
+    thaw(reeve)
+    assert "error" in reeve.call("guest-exec", path="/bin/true"), "its worker is of the other build"
+    assert reeve.process.wait(20) is not None
+    assert "the package was changed" in reeve.log()
+    assert state(reeve).startswith("0")
+
+
+def test_a_core_that_would_be_of_another_build_ends_the_service_which_thaws(upgradable):
+    reeve = upgradable
+    hold(reeve)
+    upgrade(reeve.install)
+    os.kill(reeve.core(), signal.SIGKILL)
+    reeve.process.wait(20)
+    assert state(reeve) == "0d"
+    assert "the package was changed" in reeve.log()
+
+
+def test_a_freezing_worker_that_would_be_of_another_build_ends_the_service(upgradable):
+    """Nobody else could thaw: the list is left to whoever starts next."""
+    reeve = upgradable
+    hold(reeve)
+    upgrade(reeve.install)
+    kill(reeve.worker("freezer"))
+    reeve.process.wait(20)
+    assert "the package was changed" in reeve.log()
