@@ -28,6 +28,8 @@ class FileSystems {
   virtual Status Thaw(int fd) = 0;
   virtual Result<TrimRange> Trim(int fd, TrimRange range) = 0;
   virtual Result<uint64_t> SizeBytes(int fd) = 0;
+  // Whether a write to `file_fd` may have to wait while what `mount_fd` stands on is frozen.
+  virtual Result<bool> HoldsUp(int mount_fd, int file_fd) = 0;
 };
 
 class KernelFileSystems final : public FileSystems {
@@ -37,6 +39,7 @@ class KernelFileSystems final : public FileSystems {
   Status Thaw(int fd) override;
   Result<TrimRange> Trim(int fd, TrimRange range) override;
   Result<uint64_t> SizeBytes(int fd) override;
+  Result<bool> HoldsUp(int mount_fd, int file_fd) override;
 };
 
 }  // namespace reeve::fsfreeze

@@ -12,6 +12,10 @@ namespace {
 // Nobody froze one file system more often; somebody may be freezing it again and again.
 constexpr int kMaxThaws = 64;
 
+constexpr char kListOnDisk[] =
+    "the agent's state directory is on a disk, where it could not be written then; use one on a tmpfs: "
+    "-t (--statedir) /run/reeve";
+
 // qemu-ga's texts: "failed to open /mnt: Permission denied".
 std::string FailedTo(const char* deed, const std::string& mountpoint, const Error& error) {
   const std::string why = error.system_errno() != 0 ? ErrnoText(error.system_errno()) : error.message();
@@ -31,7 +35,7 @@ FreezeOutcome Freezer::Freeze(const std::vector<Target>& targets, OnMountFailure
                               std::optional<Milliseconds> time_left) {
   FreezeOutcome outcome;
   for (const Target& target : std::views::reverse(targets)) outcome.mounts.push_back({.target = target});
-  if (!OpenAll(on_failure, outcome)) return outcome;
+  if (!OpenAll(on_failure, outcome) || !MayWriteList(outcome)) return outcome;
   {
     const std::lock_guard lock(list_mutex_);
     const Status begun = list_.Begin(time_left);
@@ -68,6 +72,21 @@ bool Freezer::OpenAll(OnMountFailure on_failure, FreezeOutcome& outcome) {
   std::ranges::reverse(opened);
   const std::lock_guard lock(mutex_);
   held_ = std::move(opened);
+  return true;
+}
+
+// Who writes the list of what is frozen would wait for the thaw that it is to bring about.
+bool Freezer::MayWriteList(FreezeOutcome& outcome) {
+  for (const Held& held : held_) {
+    const Result<bool> holds_up = calls_.HoldsUp(held.fd.get(), list_fd_);
+    if (holds_up && !*holds_up) continue;
+    MountReport& report = outcome.mounts[held.report];
+    report.result = MountResult::kFailed;
+    report.error =
+        "failed to freeze " + held.target.mountpoint + ": " + (holds_up ? kListOnDisk : holds_up.error().message());
+    outcome.error = report.error;
+    return false;
+  }
   return true;
 }
 

@@ -54,11 +54,12 @@ class Freezer {
   using NowMs = std::function<uint64_t()>;
 
   // `calls` and `list_fd` are lent. `now_ms` may be called from any thread.
-  Freezer(FileSystems& calls, int list_fd, NowMs now_ms) : calls_(calls), list_(list_fd), now_ms_(std::move(now_ms)) {}
+  Freezer(FileSystems& calls, int list_fd, NowMs now_ms)
+      : calls_(calls), list_fd_(list_fd), list_(list_fd), now_ms_(std::move(now_ms)) {}
 
   // ---- [any thread, one at a time; may wait for disks]
   // `targets` with what others stand on before them: the last is frozen first. REQUIRES: nothing is held. A failure leaves
-  // what is frozen frozen: ThawHeld follows.
+  // what is frozen frozen: ThawHeld follows. Nothing is frozen when the list stands on one of them.
   FreezeOutcome Freeze(const std::vector<Target>& targets, OnMountFailure on_failure,
                        std::optional<Milliseconds> time_left);
   // Thaws what is held, each until it is not frozen any more, what others stand on first. Also while Freeze runs, which
@@ -90,6 +91,7 @@ class Freezer {
   };
 
   bool OpenAll(OnMountFailure on_failure, FreezeOutcome& outcome);
+  bool MayWriteList(FreezeOutcome& outcome);
   bool FreezeOne(Held& held, OnMountFailure on_failure, FreezeOutcome& outcome);
   Status WriteEntry(const Target& target);
   void Mark(Held& held, Hold hold);
@@ -98,6 +100,7 @@ class Freezer {
   bool ThawFully(int fd, const std::string& mountpoint, ThawOutcome& outcome);
 
   FileSystems& calls_;
+  const int list_fd_;
   storage::FreezeListFile list_;
   const NowMs now_ms_;
   std::atomic<bool> is_cancelled_ = false;

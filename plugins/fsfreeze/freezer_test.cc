@@ -1,5 +1,8 @@
 #include "plugins/fsfreeze/freezer.h"
 
+#include <linux/magic.h>
+#include <sys/statfs.h>
+
 #include "base/testing.h"
 #include "plugins/fsfreeze/testing.h"
 
@@ -33,6 +36,33 @@ TEST_F(FreezerTest, OpensAllBeforeItFreezesTheFirstAndFreezesTheLastFirst) {
   EXPECT_EQ(outcome.error, "");
   EXPECT_EQ(outcome.frozen_count, 3u);
   EXPECT_THAT(calls_.log, ElementsAre("open /srv", "open /var", "open /", "freeze /srv", "freeze /var", "freeze /"));
+}
+
+TEST_F(FreezerTest, NothingIsFrozenWhenTheListStandsOnOneOfThem) {
+  calls_.list_stands_on = "/var";
+  const FreezeOutcome outcome = Freeze(OnMountFailure::kSkip);
+  EXPECT_THAT(outcome.error, testing::StartsWith("failed to freeze /var: the agent's state directory is on a disk"));
+  EXPECT_EQ(outcome.frozen_count, 0u);
+  EXPECT_EQ(ResultOf(outcome, "/var"), MountResult::kFailed);
+  EXPECT_THAT(calls_.log, ElementsAre("open /srv", "open /var", "open /"));
+  EXPECT_THAT(List().entries, IsEmpty());
+}
+
+TEST_F(FreezerTest, TheListMayStandOnADiskThatIsNotFrozen) {
+  calls_.list_stands_on = "/other";
+  EXPECT_EQ(Freeze().frozen_count, 3u);
+}
+
+// Neither is frozen, only looked at.
+TEST(FreezeListPlaceTest, AFileOnAMemoryFileSystemIsNeverHeldUpAndOneOfTheSameDiskIs) {
+  KernelFileSystems calls;
+  const UniqueFd directory = *sys::Open("/", O_RDONLY | O_DIRECTORY);
+  const UniqueFd in_memory = test::ListFile();
+  EXPECT_EQ(calls.HoldsUp(directory.get(), in_memory.get()).value_or(true), false);
+  struct statfs status;
+  ASSERT_EQ(::fstatfs(directory.get(), &status), 0);
+  if (status.f_type == TMPFS_MAGIC || status.f_type == RAMFS_MAGIC) GTEST_SKIP() << "/ is in memory here";
+  EXPECT_EQ(calls.HoldsUp(directory.get(), directory.get()).value_or(false), true);
 }
 
 TEST_F(FreezerTest, EntryStandsInTheListBeforeItsFileSystemIsFrozen) {

@@ -54,6 +54,7 @@ class FakeFileSystems final : public FileSystems {
     return TrimRange{range.start, 4096, std::max<uint64_t>(range.minimum_bytes, 512)};
   }
   Result<uint64_t> SizeBytes(int) override { return size_bytes; }
+  Result<bool> HoldsUp(int mount_fd, int) override { return paths_.at(mount_fd) == list_stands_on; }
 
   size_t frozen_count() const {
     size_t count = 0;
@@ -69,6 +70,7 @@ class FakeFileSystems final : public FileSystems {
   std::map<std::string, int> frozen;
   std::vector<std::pair<std::string, TrimRange>> trims;
   uint64_t size_bytes = 1 << 20;
+  std::string list_stands_on;  // none: on a memory file system
 
  private:
   std::map<int, std::string> paths_;

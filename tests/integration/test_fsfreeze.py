@@ -127,6 +127,23 @@ def test_what_is_not_the_tests_own_is_refused_by_the_harness():
         assert foreign_mounts(own + line, {3, 4}) == [line]
 
 
+def test_a_freeze_of_what_the_state_directory_stands_on_is_refused_and_of_others_is_not(root_of):
+    root = root_of(words=("-t", "/var/lib/reeve"))
+    writer = Writer(root, "")
+    try:
+        why = error(root, "guest-fsfreeze-freeze")
+        assert why.startswith("failed to freeze /: the agent's state directory is on a disk"), why
+        assert "--statedir" in why
+        assert status(root) == "thawed"
+        assert writer.writes()
+        place = f"/mnt/{root.mounts[0]}"
+        assert value(root, "guest-fsfreeze-freeze-list", mountpoints=[place]) == 1
+        assert writer.writes()
+        assert value(root, "guest-fsfreeze-thaw") == 1
+    finally:
+        writer.end()
+
+
 def test_a_writer_stops_at_each_file_system_and_goes_on(root_of):
     root = root_of()
     for kind in KINDS:
