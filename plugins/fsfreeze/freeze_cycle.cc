@@ -88,11 +88,18 @@ void FreezeCycle::Freeze(Choose choose, OnCounted on_done) {
   freezer_.Rearm();
   agent_.SetHeld(1);
   phase_ = Phase::kFreezing;
+  NoteHooks(settings_.hooks);
   tells_hooks_ = true;
   const auto on_failure =
       settings_.is_hook_failure_fatal ? HookSequence::OnFailure::kStop : HookSequence::OnFailure::kGoOn;
   hooks_.Run(settings_.hooks, HookAction::kFreeze, settings_.hook_timeout_ms, on_failure,
              [this](std::vector<HookReport> reports) { OnFreezeHooks(std::move(reports)); });
+}
+
+// Whoever comes after a process that dies meanwhile has to tell them of a thaw.
+void FreezeCycle::NoteHooks(const std::vector<std::string>& paths) {
+  if (paths.empty()) return;
+  if (const Status noted = freezer_.BeginList(); !noted) Log(REEVE_LOG_ERROR, noted.error().message());
 }
 
 void FreezeCycle::OnFreezeHooks(std::vector<HookReport> reports) {
@@ -235,6 +242,7 @@ void FreezeCycle::OnThawFailed(const std::string& why) {
 
 void FreezeCycle::TellThawHooks(std::vector<std::string> paths) {
   SetPhase(Phase::kThawHooks);
+  NoteHooks(paths);
   std::ranges::reverse(paths);
   hooks_.Run(std::move(paths), HookAction::kThaw, settings_.hook_timeout_ms, HookSequence::OnFailure::kGoOn,
              [this](std::vector<HookReport> reports) { OnThawHooks(std::move(reports)); });
@@ -248,6 +256,7 @@ void FreezeCycle::OnThawHooks(std::vector<HookReport> reports) {
 }
 
 void FreezeCycle::Finish(const std::string& hook_error) {
+  if (const Status released = freezer_.Release(); !released) Log(REEVE_LOG_ERROR, released.error().message());
   agent_.SetFreezeEnd(EndText());
   agent_.SetHeld(0);
   SetPhase(Phase::kThawed);

@@ -101,6 +101,7 @@ class FreezeCycle {
   static constexpr uint64_t kTickMs = 1000;        // how often the time left is written down
   static constexpr uint64_t kRetryMs = 10 * 1000;  // until a thaw that failed is tried again
 
+  void NoteHooks(const std::vector<std::string>& paths);
   void OnFreezeHooks(std::vector<HookReport> reports);
   void FreezeTargets(std::vector<Target> targets);
   void OnFreezeDone(FreezeOutcome outcome);

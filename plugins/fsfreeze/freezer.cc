@@ -130,6 +130,11 @@ bool Freezer::TakeForThaw(Held& held) {
   return true;
 }
 
+Status Freezer::BeginList() {
+  const std::lock_guard lock(list_mutex_);
+  return list_.Begin(std::nullopt);
+}
+
 void Freezer::AdoptList(const storage::FreezeList& list) {
   const std::lock_guard lock(list_mutex_);
   list_.Adopt(list);

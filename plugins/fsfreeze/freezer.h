@@ -72,6 +72,9 @@ class Freezer {
   // Freeze goes on to no further file system.
   void Cancel() { is_cancelled_ = true; }
   bool is_cancelled() const { return is_cancelled_; }
+  // From now on, and until Release, a process that comes after this one finds that something was under way, though nothing
+  // is frozen yet or any more: hooks are being told. REQUIRES: no other call runs.
+  Status BeginList();
   // Before a new Freeze.
   void Rearm() { is_cancelled_ = false; }
   // Goes on with the list that an earlier process wrote. What it froze is not held here.

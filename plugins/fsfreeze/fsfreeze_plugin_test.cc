@@ -393,6 +393,34 @@ TEST_F(FsfreezePluginTest, NewProcessThawsAtOnceWhatWasHalfFrozen) {
   EXPECT_THAT(Report(), HasSubstr("\"ended\": \"worker-restarted\""));
 }
 
+TEST_F(FsfreezePluginTest, NewProcessTellsTheHooksThatWereBeingTold) {
+  Load(R"({"hooks": ["/a"]})");
+  agent_.Begin("guest-fsfreeze-freeze", "{}");
+  Turns();
+  const storage::FreezeList died_before = List();
+  EXPECT_EQ(died_before.state, storage::FreezeListState::kFreezing);
+  EndHook(0);
+  agent_.Begin("guest-fsfreeze-thaw", "{}");
+  Turns();
+  EXPECT_EQ(calls().frozen_count(), 0u);
+  const storage::FreezeList died_after = List();
+  EXPECT_EQ(died_after.state, storage::FreezeListState::kFreezing);
+  EXPECT_TRUE(died_after.entries.empty());
+  EndHook(0);
+  EXPECT_EQ(List().state, storage::FreezeListState::kNothing);
+}
+
+TEST_F(FsfreezePluginTest, HooksHearOfAThawFromTheProcessAfterOneThatDiedAmongThem) {
+  storage::FreezeListFile list(stage_.list.get());
+  REEVE_ASSERT_OK(list.Begin(std::nullopt));
+  Load(R"({"hooks": ["/a"]})");
+  EXPECT_GT(agent_.held(), 0u);
+  EXPECT_EQ(HookWords(), "/a thaw");
+  EndHook(0);
+  EXPECT_EQ(agent_.held(), 0u);
+  EXPECT_EQ(List().state, storage::FreezeListState::kNothing);
+}
+
 // ---- hooks
 
 TEST_F(FsfreezePluginTest, HooksRunInOrderBeforeAndInReverseOrderAfterwards) {
