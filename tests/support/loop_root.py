@@ -22,7 +22,9 @@ FITHAW = 0xC0045878
 ROOT_MIB, MIB = 192, 1 << 20
 # xfs is never smaller.
 DEVICE_MIB = 320
-PROGRAMS = ["/bin/sh", "/bin/cat", "/bin/date", "/bin/sleep", "/usr/bin/dirname", "/usr/bin/printf", "/bin/touch"]
+PROGRAMS = ["/bin/sh", "/bin/cat", "/bin/date", "/bin/sleep", "/usr/bin/dirname", "/usr/bin/printf", "/usr/bin/setsid", "/bin/touch"]
+REEVED = "/reeve/sbin/reeved"
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 # Where file systems of the test stand, by how they are made.
 KINDS = {"ext4": ["mkfs.ext4", "-q", "-F"], "xfs": ["mkfs.xfs", "-q", "-f"], "btrfs": ["mkfs.btrfs", "-q", "-f"]}
 
@@ -90,8 +92,14 @@ def _fill(root, install, extra):
         place.chmod(mode)
 
 
+def reeved_words(more):
+    return ["-m", "unix-listen", "-p", "/run/socket", "-t", "/run/reeve", "--etc-dir", "/etc/reeve", "--var-dir", "/run/var",
+            "--plugin-dir", "/reeve/lib/reeve/plugins", *more]
+
+
 def inside(plan):
-    """In the new mount namespace: mounts everything, makes the image its root, looks, and becomes `reeved`."""
+    """In the new mount namespace: mounts everything, makes the image its root, looks, and becomes `reeved`, or stays as who
+    keeps the namespace."""
     import ctypes  # now: there is no Python in the new root
     libc = ctypes.CDLL(None, use_errno=True)
     root = pathlib.Path(plan["root"])
@@ -126,14 +134,17 @@ def inside(plan):
         sys.exit("refused: the mount table shows what is not the test's:\n" + "\n".join(foreign))
     pathlib.Path("/run/plan").write_text(json.dumps(plan["loops"]))
     pathlib.Path("/run/reeve").mkdir()
-    words = ["reeved", "-m", "unix-listen", "-p", "/run/socket", "-t", "/run/reeve", "--etc-dir", "/etc/reeve", "--var-dir",
-             "/run/var", "--plugin-dir", "/reeve/lib/reeve/plugins", *plan["words"]]
     pathlib.Path("/run/var").mkdir()
-    os.execve("/reeve/sbin/reeved", words, {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+    while plan["keeps"]:
+        signal.pause()
+    os.execve(REEVED, ["reeved", *reeved_words(plan["words"])], ENVIRONMENT)
 
 
 class LoopRoot:
     """Reeve in such a root, from `with` on. Paths of it are reached from outside by path()."""
+
+    # The process that makes the root becomes Reeve; else it only keeps it.
+    KEEPS = False
 
     def __init__(self, install, policy, words=(), files=None, first_uid=None, log=None):
         self.install = install
@@ -173,14 +184,14 @@ class LoopRoot:
 
     def _start(self):
         plan = {"root": str(self.directory / "root"), "install": str(self.install), "files": self.files,
-                "mounts": self.mounts, "loops": self.loops, "words": self.words}
+                "mounts": self.mounts, "loops": self.loops, "words": self.words, "keeps": self.KEEPS}
         self.log_path = self.directory / "log"
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 ["unshare", "--mount", "--propagation", "private", sys.executable, "-B", __file__, json.dumps(plan)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, umask=0o022)
         deadline = time.monotonic() + 60
-        while not self.path("/run/socket").exists():
+        while not self.path("/run/var" if self.KEEPS else "/run/socket").exists():
             assert self.process.poll() is None, f"it ended with {self.process.returncode}:\n{self.log()}"
             assert time.monotonic() < deadline, f"it does not start:\n{self.log()}"
             time.sleep(0.05)
