@@ -309,9 +309,9 @@ class Cycle:
     def warden_not_restarted(self):
         self.kill_warden()
         end = time.monotonic() + GIVE_UP_S
-        while (self.root.processes() or self.root.listed()) and time.monotonic() < end:
+        while (self.root.processes() or self.root.names_something()) and time.monotonic() < end:
             time.sleep(0.01)
-        if self.root.listed():
+        if self.root.names_something():
             self.problems.append("without a warden the list is never emptied")
         for each in self.bench.writers:
             if not self.bench.wait(lambda each=each: each.has_written_since(end - GIVE_UP_S), 3):
