@@ -5,6 +5,7 @@ namespace reeve::core {
 void WorkerHealth::Begin(RunningTime now) {
   *this = {};
   last_active_ = now;
+  began_ = now;
   // The first answer is followed by the first question, whose answer is what growth is measured from.
   last_ping_ = now - kPingInterval;
 }

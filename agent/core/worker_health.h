@@ -27,6 +27,12 @@ class WorkerHealth {
   // REQUIRES: one of the above said so since the last.
   void NotePong(uint64_t heap_bytes);
 
+  // Its plugin wants another process in its place.
+  void NoteRenewWish() { wants_renewal_ = true; }
+  // A plugin that always wishes so must not keep the warden busy with starts.
+  static constexpr std::chrono::seconds kMinLife{1};
+  bool IsRenewalDue(RunningTime now) const { return wants_renewal_ && now - began_ >= kMinLife; }
+
   void NoteServed() { ++served_; }
   RunningTime last_active() const { return last_active_; }
   void NoteActive(RunningTime now) { last_active_ = now; }
@@ -38,6 +44,8 @@ class WorkerHealth {
 
   RunningTime last_active_{0};
   RunningTime last_ping_{0};
+  RunningTime began_{0};
+  bool wants_renewal_ = false;
   bool is_pong_due_ = false;
   uint64_t served_ = 0;
   std::optional<uint64_t> first_heap_bytes_;

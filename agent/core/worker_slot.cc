@@ -86,6 +86,7 @@ void WorkerSlot::TakePrint(Pending& pending) {
 }
 
 void WorkerSlot::Pump() {
+  if (IsToBeRenewedNow()) return StopWorker({false, "another process takes its place, as its plugin wished"});
   while (state_ == State::kServing && link_ != nullptr && link_->in_flight() < wire::kMaxInFlight) {
     const auto next = NextWaiting();
     if (next == waiting_.end() || !SendNext(next)) return;
@@ -280,6 +281,11 @@ void WorkerSlot::OnHold(uint64_t held) {
 
 void WorkerSlot::OnFreezeNote(uint64_t time_left_ms, std::string_view why) {
   context_.freeze.NoteFreeze(plugin_index_, time_left_ms, why, context_.loop.Now());
+}
+
+// Its kHold came first, so that what is logged and audited stays in memory by now, or it holds nothing and gets no answer.
+void WorkerSlot::OnQuiesce(uint64_t number) {
+  if (context_.freeze.IsFreezer(plugin_index_) && context_.freeze.is_frozen() && link_ != nullptr) link_->Quiet(number);
 }
 
 void WorkerSlot::OnLogLine(Severity severity, std::string_view text) {

@@ -88,6 +88,8 @@ class WorkerSlot final : public wire::WorkerLink::Events {
   void OnReplyEnd(uint64_t request_id, int32_t status, std::string_view text, bool wants_settled) override;
   void OnHold(uint64_t held) override;
   void OnFreezeNote(uint64_t time_left_ms, std::string_view why) override;
+  void OnQuiesce(uint64_t number) override;
+  void OnRenew() override;
   void OnPong(uint64_t heap_bytes) override;
   void OnLogLine(Severity severity, std::string_view text) override;
   void OnLinkClosed(const Error& error) override;
@@ -143,6 +145,7 @@ class WorkerSlot final : public wire::WorkerLink::Events {
   std::string NoJson(const Error& error) const;
   Reply ReplyOf(Pending& pending, int32_t status, std::string_view text) const;
   RunningTime IdleLimit() const;
+  bool IsToBeRenewedNow() const;
   void WatchIdleness();
   void OnIdleTimer();
 

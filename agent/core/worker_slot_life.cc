@@ -245,6 +245,19 @@ void WorkerSlot::OnPongOverdue() {
   StopWorker({false, why});
 }
 
+// ---- renewal ----
+
+void WorkerSlot::OnRenew() {
+  health_.NoteRenewWish();
+  // What it has in its hands is answered first.
+  Pump();
+}
+
+bool WorkerSlot::IsToBeRenewedNow() const {
+  return state_ == State::kServing && link_ != nullptr && link_->in_flight() == 0 && held_ == 0 &&
+         !context_.freeze.is_frozen() && health_.IsRenewalDue(context_.loop.Now());
+}
+
 // ---- idleness ----
 
 RunningTime WorkerSlot::IdleLimit() const {

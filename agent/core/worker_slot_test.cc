@@ -51,6 +51,7 @@ class FakeWorker final : public wire::CoreLink::Events {
   }
   void OnCancel(uint64_t request_id) override { cancelled.push_back(request_id); }
   void OnSettled(uint64_t, bool was_sent) override { settled.push_back(was_sent); }
+  void OnQuiet(uint64_t number) override { quiets.push_back(number); }
   void OnLinkClosed(const Error&) override { is_closed = true; }
 
   std::unique_ptr<wire::CoreLink> link;
@@ -59,6 +60,7 @@ class FakeWorker final : public wire::CoreLink::Events {
   std::vector<std::string> texts;
   std::vector<uint64_t> cancelled;
   std::vector<bool> settled;
+  std::vector<uint64_t> quiets;
   bool is_closed = false;
 };
 
@@ -482,6 +484,76 @@ TEST_F(WorkerPoolTest, WhatTheFreezerSaysOfItsFreezeIsKnown) {
   EXPECT_EQ(freeze_.thaws_at(), std::nullopt);
   ASSERT_TRUE(freeze_.last_end().has_value());
   EXPECT_EQ(freeze_.last_end()->why, "time?is over?");
+}
+
+TEST_F(WorkerPoolTest, QuietIsSaidOnlyOnceTheFreezeIsKnown) {
+  std::vector<bool> were_told;
+  freeze_.OnChange([&] { were_told.push_back(freeze_.is_frozen()); });
+  const auto worker = StartWorker(1, testing_config::kFreezePlugin);
+  worker->link->Quiesce(1);
+  Turn();
+  EXPECT_THAT(worker->quiets, testing::IsEmpty());
+  worker->link->Hold(1);
+  worker->link->Quiesce(2);
+  Turn();
+  Turn();
+  EXPECT_THAT(worker->quiets, ElementsAre(2u));
+  EXPECT_THAT(were_told, ElementsAre(true));
+}
+
+TEST_F(WorkerPoolTest, AnotherPluginGetsNoQuiet) {
+  freeze_.NoteHeld(testing_config::kFreezePlugin, 1, clock_.Now());
+  const auto worker = StartWorker(1);
+  worker->link->Hold(1);
+  worker->link->Quiesce(2);
+  Turn();
+  EXPECT_THAT(worker->quiets, testing::IsEmpty());
+}
+
+// ---- renewal
+
+TEST_F(WorkerPoolTest, AWorkerThatWantsToBeRenewedAnswersWhatItHasAndTheNextRequestGoesToAnother) {
+  config_.plugins[1].idle_exit_ms = 60'000;
+  auto worker = StartWorker(1);
+  Turn(std::chrono::seconds(2));
+  worker->on_request = [&](const wire::RequestHead& head) {
+    worker->link->Renew();
+    worker->link->Finish(head.id, 0, "");
+  };
+  Call("guest-get-osinfo");
+  Turn();
+  Call("guest-get-osinfo");
+  Turn();
+  EXPECT_THAT(replies_, ElementsAre("{}"));
+  EXPECT_THAT(warden_.stops, ElementsAre(1u));
+  EXPECT_EQ(worker->heads.size(), 1u);
+  EndWorker(std::move(worker), 1);
+  EXPECT_THAT(warden_.starts, ElementsAre(testing_config::kExecPlugin));
+  const auto second = StartWorker(2);
+  Turn();
+  EXPECT_EQ(second->heads.size(), 1u);
+  EXPECT_EQ(ExecStatus().crash_count, 0u);
+}
+
+TEST_F(WorkerPoolTest, AWorkerIsNotRenewedWhileItHoldsStateNorWhileFrozenNorWhenItIsNew) {
+  const auto worker = StartWorker(1);
+  worker->link->Renew();
+  Turn(milliseconds(900));
+  EXPECT_TRUE(warden_.stops.empty());
+  worker->link->Hold(1);
+  Turn(milliseconds(200));
+  worker->link->Renew();
+  Turn();
+  EXPECT_TRUE(warden_.stops.empty());
+  freeze_.NoteHeld(testing_config::kFreezePlugin, 1, clock_.Now());
+  worker->link->Hold(0);
+  worker->link->Renew();
+  Turn();
+  EXPECT_TRUE(warden_.stops.empty());
+  freeze_.NoteHeld(testing_config::kFreezePlugin, 0, clock_.Now());
+  worker->link->Renew();
+  Turn();
+  EXPECT_THAT(warden_.stops, ElementsAre(1u));
 }
 
 TEST_F(WorkerPoolTest, WhatAnotherPluginSaysOfAFreezeIsNothing) {

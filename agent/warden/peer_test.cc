@@ -92,6 +92,10 @@ class FakeWorkerServices : public WorkerServices {
     events.push_back(std::to_string(worker) + " holds " + std::to_string(held));
     return holds;
   }
+  Status OnWorkerQuiesces(uint32_t worker) override {
+    events.push_back(std::to_string(worker) + " quiesces");
+    return holds;
+  }
   void OnWorkerLost(uint32_t worker, const std::string& why) override {
     events.push_back("lost " + std::to_string(worker));
     why_lost = why;
@@ -591,6 +595,23 @@ TEST_F(WorkerPeerTest, WhoMayNotSayThatItHoldsSomethingIsEnded) {
   services_.holds = Fail(Code::kBadMessage, "what it holds is not asked here");
   worker_.Say(Type::kHold, wire::Hold{5});
   ExpectLost("what it holds is not asked here");
+}
+
+TEST_F(WorkerPeerTest, WhoWantsQuietIsToldWithItsNumber) {
+  BecomeServing();
+  worker_.Say(Type::kHold, wire::Hold{1});
+  worker_.Say(Type::kQuiesce, wire::QuietNumber{9});
+  Turn();
+  EXPECT_THAT(services_.events, ElementsAre("3 holds 1", "3 quiesces"));
+  EXPECT_THAT(worker_.Heard(), ElementsAre(Number(Type::kQuiet)));
+  EXPECT_EQ(worker_.last.Read<wire::QuietNumber>()->number, 9u);
+}
+
+TEST_F(WorkerPeerTest, WhoMayNotWantQuietIsEnded) {
+  BecomeServing();
+  services_.holds = Fail(Code::kBadMessage, "who holds nothing that is frozen needs no quiet");
+  worker_.Say(Type::kQuiesce, wire::QuietNumber{9});
+  ExpectLost("needs no quiet");
 }
 
 TEST_F(CorePeerTest, APeerThatJustClosesIsNoReason) {

@@ -411,6 +411,13 @@ Status Warden::OnWorkerHolds(uint32_t id, uint64_t held) {
   return {};
 }
 
+// This process writes to a log itself and nothing of it waits anywhere else: what is held is held at once.
+Status Warden::OnWorkerQuiesces(uint32_t id) {
+  if (!IsFreezer(*workers_.at(id)) || frozen_held_ == 0)
+    return Fail(Code::kBadMessage, "who holds nothing that is frozen needs no quiet");
+  return {};
+}
+
 Status Warden::GiveToNewCore(Worker& worker) {
   const sys::TwoFds sockets = REEVE_TRY(sys::SocketPair(SOCK_SEQPACKET));
   worker.peer->SendNewCore(sockets.second);

@@ -98,6 +98,7 @@ class Warden final : public CoreServices, public WorkerServices {
   Status CheckWorker(uint32_t worker, sandbox::Stage stage) override;
   void OnWorkerReady(uint32_t worker) override;
   Status OnWorkerHolds(uint32_t worker, uint64_t held) override;
+  Status OnWorkerQuiesces(uint32_t worker) override;
   bool IsFreezer(const Worker& worker) const;
   bool HasFreezer() const;
   Status GiveToNewCore(Worker& worker);

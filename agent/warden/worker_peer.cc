@@ -70,6 +70,7 @@ const WorkerPeer::Row WorkerPeer::kTable[] = {
     {wire::Type::kRunProgram, State::kServing, &WorkerPeer::TakeRunProgram},
     {wire::Type::kSignalProgram, State::kServing, &WorkerPeer::TakeSignalProgram},
     {wire::Type::kHold, State::kServing, &WorkerPeer::TakeHold},
+    {wire::Type::kQuiesce, State::kServing, &WorkerPeer::TakeQuiesce},
 };
 
 WorkerPeer::WorkerPeer(EventLoop& loop, UniqueFd socket, uint64_t generation, uint32_t worker,
@@ -199,6 +200,13 @@ Status WorkerPeer::TakeSignalProgram(const wire::Packet& packet) {
 
 Status WorkerPeer::TakeHold(const wire::Packet& packet) {
   return services_.OnWorkerHolds(worker_, REEVE_TRY(packet.Read<wire::Hold>()).held);
+}
+
+Status WorkerPeer::TakeQuiesce(const wire::Packet& packet) {
+  const auto quiesce = REEVE_TRY(packet.Read<wire::QuietNumber>());
+  REEVE_TRY(services_.OnWorkerQuiesces(worker_));
+  peer_.Send(wire::Type::kQuiet, 0, quiesce);
+  return {};
 }
 
 void WorkerPeer::Refuse(uint64_t request_id, uint32_t ask, const Refusal& refusal) {

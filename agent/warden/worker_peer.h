@@ -51,6 +51,9 @@ class WorkerServices {
   virtual void OnWorkerReady(uint32_t worker) = 0;
   // How much its plugin holds. Fails when that is none of the warden's business: that ends the worker.
   virtual Status OnWorkerHolds(uint32_t worker, uint64_t held) = 0;
+  // It wants to know when no line is written any more: from the return on. Fails when it holds nothing, or is none that may
+  // ask.
+  virtual Status OnWorkerQuiesces(uint32_t worker) = 0;
   // It broke the protocol, failed a check or closed its socket (then `why` is empty); the last call. The WorkerPeer is
   // not to be destroyed within.
   virtual void OnWorkerLost(uint32_t worker, const std::string& why) = 0;
@@ -107,6 +110,7 @@ class WorkerPeer {
   Status TakeRunProgram(const wire::Packet& packet);
   Status TakeSignalProgram(const wire::Packet& packet);
   Status TakeHold(const wire::Packet& packet);
+  Status TakeQuiesce(const wire::Packet& packet);
 
   Status BeginAsk(uint32_t ask);
   void Refuse(uint64_t request_id, uint32_t ask, const Refusal& refusal);

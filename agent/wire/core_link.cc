@@ -126,6 +126,9 @@ Status CoreLink::Handle(const Packet& packet) {
     case Type::kSettled:
       events_.OnSettled(packet.header.request_id, REEVE_TRY(packet.Read<Settled>()).was_sent != 0);
       return {};
+    case Type::kQuiet:
+      events_.OnQuiet(REEVE_TRY(packet.Read<QuietNumber>()).number);
+      return {};
     case Type::kPing: {
       const Pong pong{.heap_bytes = HeapBytes()};
       return SendWaiting(socket_.get(), HeaderOf(Type::kPong), BytesOf(pong));
@@ -304,6 +307,15 @@ void CoreLink::NoteFreeze(uint64_t time_left_ms, std::string_view why) {
   why = why.substr(0, kMaxFreezeTextBytes);
   const FreezeNote note{.time_left_ms = time_left_ms, .text_bytes = static_cast<uint32_t>(why.size())};
   static_cast<void>(SendWaiting(socket_.get(), HeaderOf(Type::kFreezeNote), BytesOf(note), AsBytes(why)));
+}
+
+void CoreLink::Quiesce(uint64_t number) {
+  const QuietNumber payload{.number = number};
+  static_cast<void>(SendWaiting(socket_.get(), HeaderOf(Type::kQuiesce), BytesOf(payload)));
+}
+
+void CoreLink::Renew() {
+  static_cast<void>(SendWaiting(socket_.get(), HeaderOf(Type::kRenew), {}));
 }
 
 CoreLink::Rings CoreLink::GiveUp() {

@@ -40,6 +40,8 @@ class CoreLink {
     // For a request that OnRequest has delivered and that is not finished.
     virtual void OnCancel(uint64_t request_id) = 0;
     virtual void OnSettled(uint64_t request_id, bool was_sent) = 0;
+    // The answer to Quiesce.
+    virtual void OnQuiet(uint64_t number) = 0;
     // kClosed: the core is gone. kBadMessage: it is not what it should be. The last call.
     virtual void OnLinkClosed(const Error& error) = 0;
   };
@@ -67,6 +69,8 @@ class CoreLink {
   void Hold(uint64_t held);
   // `why` is empty when nothing ended; a longer one than kMaxFreezeTextBytes is cut.
   void NoteFreeze(uint64_t time_left_ms, std::string_view why);
+  void Quiesce(uint64_t number);
+  void Renew();
   // False: the socket is full or closed, the line was not sent. From any thread.
   bool Log(Severity severity, std::string_view text);
 

@@ -26,6 +26,8 @@ struct CoreSide final : WorkerLink::Events {
   std::map<uint64_t, Ended> ended;
   std::vector<uint64_t> held;
   std::vector<uint64_t> pongs;
+  std::vector<uint64_t> quiesces;
+  int renewals = 0;
   std::vector<std::pair<uint64_t, std::string>> notes;
   std::vector<std::string> logged;
   std::optional<Error> closed;
@@ -37,6 +39,8 @@ struct CoreSide final : WorkerLink::Events {
   }
   void OnHold(uint64_t count) override { held.push_back(count); }
   void OnFreezeNote(uint64_t time_left_ms, std::string_view why) override { notes.emplace_back(time_left_ms, why); }
+  void OnQuiesce(uint64_t number) override { quiesces.push_back(number); }
+  void OnRenew() override { ++renewals; }
   void OnPong(uint64_t heap_bytes) override { pongs.push_back(heap_bytes); }
   void OnLogLine(Severity, std::string_view text) override { logged.emplace_back(text); }
   void OnLinkClosed(const Error& error) override { closed = error; }
@@ -47,6 +51,7 @@ struct WorkerSide final : CoreLink::Events {
   std::vector<uint64_t> order;
   std::vector<uint64_t> cancelled;
   std::vector<std::pair<uint64_t, bool>> settled;
+  std::vector<uint64_t> quiets;
   std::optional<Error> closed;
   std::function<void(const RequestHead&, std::string_view)> on_request;
 
@@ -57,6 +62,7 @@ struct WorkerSide final : CoreLink::Events {
   }
   void OnCancel(uint64_t id) override { cancelled.push_back(id); }
   void OnSettled(uint64_t id, bool was_sent) override { settled.emplace_back(id, was_sent); }
+  void OnQuiet(uint64_t number) override { quiets.push_back(number); }
   void OnLinkClosed(const Error& error) override { closed = error; }
 };
 
@@ -287,6 +293,25 @@ TEST_F(LinkTest, CarriesWhatIsSaidOfAFreezeAndCutsWhatIsTooLong) {
             (std::vector<std::pair<uint64_t, std::string>>{{1500, ""}, {0, std::string(kMaxFreezeTextBytes, 'x')}}));
 }
 
+TEST_F(LinkTest, CarriesAWishForQuietAndItsAnswer) {
+  Start();
+  worker_link_->Hold(1);
+  worker_link_->Quiesce(7);
+  Run();
+  EXPECT_THAT(core_.held, testing::ElementsAre(1u));
+  EXPECT_THAT(core_.quiesces, testing::ElementsAre(7u));
+  core_link_->Quiet(7);
+  Run();
+  EXPECT_THAT(worker_.quiets, testing::ElementsAre(7u));
+}
+
+TEST_F(LinkTest, CarriesAWishForAnotherProcess) {
+  Start();
+  worker_link_->Renew();
+  Run();
+  EXPECT_EQ(core_.renewals, 1);
+}
+
 // The rings come to the next core as the last one left them.
 TEST_F(LinkTest, AnotherCoreUsesTheRingsFromTheirBeginning) {
   Start();
@@ -340,6 +365,13 @@ TEST_F(LinkTest, DropsAWorkerWhoseNoteOfAFreezeIsNone) {
   GreetAsWorker();
   SendAsWorker(Type::kFreezeNote, 0, FreezeNote{.time_left_ms = 1, .text_bytes = 3}, "long");
   ExpectCoreDrops("note of a freeze");
+}
+
+TEST_F(LinkTest, DropsAWorkerThatSaysMoreThanThatItIsToBeRenewed) {
+  StartCore();
+  GreetAsWorker();
+  SendAsWorker(Type::kRenew, 0, QuietNumber{.number = 1});
+  ExpectCoreDrops("longer than its type");
 }
 
 TEST_F(LinkTest, DropsAWorkerThatDoesNotGreetFirst) {

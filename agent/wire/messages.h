@@ -64,6 +64,7 @@ enum class Type : uint16_t {
   kConsumed = 52,  // Consumed: credit only, both directions
   kSettled = 53,   // Settled: what became of the reply of header.request_id, when kWantSettled asked for it
   kPing = 54,      // kPong is due: sent only while no request is in flight
+  kQuiet = 55,     // QuietNumber: the answer to kQuiesce; the warden's too
   // worker -> core
   kReply = 60,        // ReplyPiece: a piece of a reply stands in the ring
   kReplyEnd = 61,     // ReplyEnd + text
@@ -73,6 +74,9 @@ enum class Type : uint16_t {
   kWantSettled = 64,  // before the kReplyEnd of header.request_id: kSettled is wanted
   kPong = 65,         // Pong: the loop turns
   kFreezeNote = 66,   // FreezeNote + text: how long what is frozen stays so, why it ended. Of the freezing plugin only
+  kQuiesce = 67,  // QuietNumber, after a kHold of more than 0: kQuiet is due once nothing is written to a log any more.
+                  // Of the freezing plugin only, to the warden too
+  kRenew = 68,    // another process is to take this one's place
 };
 
 struct Header {
@@ -266,6 +270,10 @@ struct Hold {
   uint64_t held = 0;
 };
 
+struct QuietNumber {
+  uint64_t number = 0;  // the worker's choice; the answer repeats it
+};
+
 struct FreezeNote {
   uint64_t time_left_ms = 0;  // running time until the plugin thaws by itself; 0: it does not
   uint32_t text_bytes = 0;    // why the freeze ends; 0: it does not end
@@ -290,6 +298,6 @@ static_assert(sizeof(SignalProgram) == 16 && sizeof(ProgramStarted) == 24 && siz
 static_assert(sizeof(AskNumber) == 8 && sizeof(PathOpened) == 16);
 static_assert(sizeof(Request) == 40 && sizeof(ReplyPiece) == 16 && sizeof(ReplyEnd) == 24);
 static_assert(sizeof(Settled) == 8 && sizeof(Hold) == 8 && sizeof(LogLine) == 8 && sizeof(Consumed) == 8);
-static_assert(sizeof(Pong) == 8 && sizeof(FreezeNote) == 16);
+static_assert(sizeof(Pong) == 8 && sizeof(QuietNumber) == 8 && sizeof(FreezeNote) == 16);
 
 }  // namespace reeve::wire

@@ -81,6 +81,10 @@ void WorkerLink::Ping() {
   Put(HeaderOf(Type::kPing), NoPayload{});
 }
 
+void WorkerLink::Quiet(uint64_t number) {
+  Put(HeaderOf(Type::kQuiet), QuietNumber{.number = number});
+}
+
 void WorkerLink::SendPieces() {
   // What the socket did not take goes first; while any waits, nothing new is made.
   while (!outgoing_.empty() && unsent_.empty() && SendOnePiece(outgoing_.front())) {
@@ -210,6 +214,13 @@ Status WorkerLink::Handle(const Packet& packet) {
       return writer_.Consumed(REEVE_TRY(packet.Read<Consumed>()).consumed);
     case Type::kHold:
       events_.OnHold(REEVE_TRY(packet.Read<Hold>()).held);
+      return {};
+    case Type::kQuiesce:
+      events_.OnQuiesce(REEVE_TRY(packet.Read<QuietNumber>()).number);
+      return {};
+    case Type::kRenew:
+      if (!packet.payload.empty()) return Fail(Code::kBadMessage, "a message is longer than its type demands");
+      events_.OnRenew();
       return {};
     case Type::kFreezeNote:
       return HandleFreezeNote(packet);

@@ -58,6 +58,10 @@ class WorkerLink {
     virtual void OnHold(uint64_t held) = 0;
     // What the freezing plugin says of its freeze; `why` is empty unless it ends. Worth anything of that plugin only.
     virtual void OnFreezeNote(uint64_t time_left_ms, std::string_view why) = 0;
+    // The freezing plugin wants to know when no line is written any more: Quiet(number) is due then.
+    virtual void OnQuiesce(uint64_t number) = 0;
+    // Another process is to take this one's place.
+    virtual void OnRenew() = 0;
     // The answer to Ping: the worker's loop turns. `heap_bytes` is what it says of itself.
     virtual void OnPong(uint64_t heap_bytes) = 0;
     // Not trusted, and not rate-limited here.
@@ -88,6 +92,9 @@ class WorkerLink {
   // The worker has ended, as another source tells: what it said before is given to Events now. The link may be destroyed
   // within this call.
   void ReadLastWords();
+
+  // The answer to OnQuiesce.
+  void Quiet(uint64_t number);
 
   size_t in_flight() const { return in_flight_.size(); }
 

@@ -87,7 +87,8 @@ const reeve_agent_loop AgentServices::kLoop = {sizeof kLoop,           0,
 const reeve_agent_state AgentServices::kState = {sizeof kState, 0, &AgentServices::SetHeld,
                                                  &AgentServices::HandleBlock};
 const reeve_agent_freeze AgentServices::kFreeze = {sizeof kFreeze, 0, &AgentServices::SetTimeLeft,
-                                                   &AgentServices::SetEnd};
+                                                   &AgentServices::SetEnd, &AgentServices::Quiesce};
+const reeve_agent_renew AgentServices::kRenew = {sizeof kRenew, 0, &AgentServices::Renew};
 const reeve_agent_fds AgentServices::kFds = {sizeof kFds, 0, &AgentServices::Find};
 
 Result<std::unique_ptr<AgentServices>> AgentServices::Create(EventLoop& loop, WardenClient& warden,
@@ -124,6 +125,7 @@ const void* AgentServices::Interface(std::string_view id) const {
   if (id == REEVE_AGENT_LOOP) return &kLoop;
   if (id == REEVE_AGENT_STATE) return &kState;
   if (id == REEVE_AGENT_FDS) return &kFds;
+  if (id == REEVE_AGENT_RENEW) return &kRenew;
   if (id == REEVE_AGENT_FREEZE && setup_.freezes) return &kFreeze;
   return nullptr;
 }
@@ -289,6 +291,36 @@ void AgentServices::SetEnd(const reeve_agent* agent, reeve_str why) {
   AgentServices& services = Of(agent);
   services.thaws_at_.reset();
   services.NoteFreeze(std::string(ViewOf(why)));
+}
+
+int32_t AgentServices::Quiesce(const reeve_agent* agent, reeve_on_quiet on_quiet, void* context) {
+  AgentServices& services = Of(agent);
+  if (on_quiet == nullptr || services.held_ == 0) return REEVE_ERROR_ARGUMENT;
+  if (services.quiet_wish_) return REEVE_ERROR_BUSY;
+  services.quiet_wish_.emplace(QuietWish{on_quiet, context});
+  services.quiet_wish_->timer =
+      services.loop_.After(kQuietPatience, [&services] { services.EndQuietWish(REEVE_ERROR_BUSY); });
+  if (services.on_quiesce_) services.on_quiesce_(++services.quiet_number_);
+  return REEVE_OK;
+}
+
+void AgentServices::NoteQuiet(QuietPart part, uint64_t number) {
+  constexpr auto kAll = static_cast<uint8_t>(QuietPart::kCore) | static_cast<uint8_t>(QuietPart::kWarden);
+  if (!quiet_wish_ || number != quiet_number_) return;
+  quiet_wish_->quiet_parts |= static_cast<uint8_t>(part);
+  if (quiet_wish_->quiet_parts == kAll) EndQuietWish(REEVE_OK);
+}
+
+void AgentServices::EndQuietWish(int32_t status) {
+  const QuietWish wish = *std::exchange(quiet_wish_, std::nullopt);
+  loop_.Cancel(wish.timer);
+  wish.on_quiet(wish.context, status);
+}
+
+// ---- reeve.agent.renew/1
+
+void AgentServices::Renew(const reeve_agent* agent) {
+  if (const auto& on_renew = Of(agent).on_renew_) on_renew();
 }
 
 // ---- reeve.agent.fds/1

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -45,6 +46,15 @@ class AgentServices {
   };
   // Told at each such note, and at once what is so; before OnHold.
   void OnFreezeNote(std::function<void(const FreezeNote& note)> on_note);
+  // Told of each wish for quiet: NoteQuiet is due from each part of the agent that writes logs.
+  void OnQuiesce(std::function<void(uint64_t number)> on_quiesce) { on_quiesce_ = std::move(on_quiesce); }
+  enum class QuietPart : uint8_t { kCore = 1, kWarden = 2 };
+  // That part is quiet. `number` may be of a wish that is over.
+  void NoteQuiet(QuietPart part, uint64_t number);
+  // How long a plugin waits for quiet at most.
+  static constexpr std::chrono::seconds kQuietPatience{2};
+  // Told when the plugin wants another process in place of this.
+  void OnRenew(std::function<void()> on_renew) { on_renew_ = std::move(on_renew); }
   // Told at each change of what the plugin holds, and at once what it is.
   void OnHold(std::function<void(uint64_t held)> on_hold);
 
@@ -57,6 +67,12 @@ class AgentServices {
   struct Posted {
     reeve_on_time call;
     void* context;
+  };
+  struct QuietWish {
+    reeve_on_quiet on_quiet;
+    void* context;
+    uint8_t quiet_parts = 0;
+    EventLoop::TimerId timer = 0;
   };
 
   AgentServices(EventLoop& loop, WardenClient& warden, ServicesSetup setup, UniqueFd wake);
@@ -89,6 +105,9 @@ class AgentServices {
   // reeve.agent.freeze/1
   static void SetTimeLeft(const reeve_agent* agent, uint64_t time_left_ms);
   static void SetEnd(const reeve_agent* agent, reeve_str why);
+  static int32_t Quiesce(const reeve_agent* agent, reeve_on_quiet on_quiet, void* context);
+  // reeve.agent.renew/1
+  static void Renew(const reeve_agent* agent);
   // reeve.agent.fds/1
   static int32_t Find(const reeve_agent* agent, reeve_str name);
 
@@ -97,6 +116,7 @@ class AgentServices {
   static const reeve_agent_loop kLoop;
   static const reeve_agent_state kState;
   static const reeve_agent_freeze kFreeze;
+  static const reeve_agent_renew kRenew;
   static const reeve_agent_fds kFds;
 
   EventLoop& loop_;
@@ -108,6 +128,11 @@ class AgentServices {
   uint64_t held_ = 0;
   void NoteFreeze(std::string why);
   std::function<void(const FreezeNote&)> on_freeze_note_;
+  void EndQuietWish(int32_t status);
+  std::function<void(uint64_t)> on_quiesce_;
+  std::optional<QuietWish> quiet_wish_;
+  uint64_t quiet_number_ = 0;  // of the last wish
+  std::function<void()> on_renew_;
   std::optional<RunningTime> thaws_at_;
   UniqueFd wake_;  // eventfd(2): something was posted
   std::mutex posted_mutex_;

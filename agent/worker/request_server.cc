@@ -78,6 +78,10 @@ void RequestServer::OnSettled(uint64_t request_id, bool was_sent) {
   });
 }
 
+void RequestServer::OnQuiet(uint64_t number) {
+  if (on_quiet_) on_quiet_(number);
+}
+
 void RequestServer::OnLinkClosed(const Error& error) {
   if (error.code() != Code::kClosed) LogError("the link to the core ended: " + error.message());
   waiting_.clear();

@@ -29,12 +29,15 @@ class RequestServer final : public wire::CoreLink::Events {
   void Attach(std::shared_ptr<wire::CoreLink> link);
   // From now on the end of a core is not the end of this.
   void OutliveCore() { outlives_core_ = true; }
+  // The core has answered CoreLink::Quiesce.
+  void WhenQuiet(std::function<void(uint64_t number)> on_quiet) { on_quiet_ = std::move(on_quiet); }
   // Ends when everything is answered.
   void EndWhenIdle();
 
   void OnRequest(const wire::RequestHead& head, wire::RequestText text) override;
   void OnCancel(uint64_t request_id) override;
   void OnSettled(uint64_t request_id, bool was_sent) override;
+  void OnQuiet(uint64_t number) override;
   void OnLinkClosed(const Error& error) override;
 
  private:
@@ -68,6 +71,7 @@ class RequestServer final : public wire::CoreLink::Events {
   EventLoop& loop_;
   const LoadedPlugin& loaded_;
   std::function<void()> on_end_;
+  std::function<void(uint64_t)> on_quiet_;
   std::shared_ptr<wire::CoreLink> link_;
   bool outlives_core_ = false;
   uint32_t max_open_;

@@ -94,6 +94,7 @@ Status WardenClient::Handle(wire::Packet packet) {
   if (!packet.fds.empty()) return Fail(Code::kBadMessage, "a descriptor where none belongs");
   if (type == Type::kRefused) return HandleRefused(packet);
   if (type == Type::kProgramSignalled) return HandleSignalled(packet);
+  if (type == Type::kQuiet && on_quiet_) return HandleQuiet(packet);
   if (type != Type::kStopping) return Fail(Code::kBadMessage, "a message of a type that no warden sends to a worker");
   on_stopping_();
   return {};
@@ -169,6 +170,16 @@ Status WardenClient::HandleNewCore(wire::Packet packet) {
     return Fail(Code::kBadMessage, "a new core without its socket");
   on_core_(std::move(packet.fds[0]));
   return {};
+}
+
+Status WardenClient::HandleQuiet(const wire::Packet& packet) {
+  on_quiet_(REEVE_TRY(packet.Read<wire::QuietNumber>()).number);
+  return {};
+}
+
+void WardenClient::Quiesce(uint64_t number) {
+  const wire::QuietNumber payload{.number = number};
+  static_cast<void>(Send(Type::kQuiesce, 0, BytesOf(payload)));
 }
 
 void WardenClient::TellHeld(uint64_t held) {

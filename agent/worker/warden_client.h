@@ -69,6 +69,9 @@ class WardenClient {
   void OnNewCore(std::function<void(UniqueFd socket)> on_core) { on_core_ = std::move(on_core); }
   // How much that plugin holds. The warden is gone when this cannot be said, and that is noticed by the loop.
   void TellHeld(uint64_t held);
+  // The same of what it asks; `on_quiet` hears the answer's number.
+  void Quiesce(uint64_t number);
+  void OnQuiet(std::function<void(uint64_t number)> on_quiet) { on_quiet_ = std::move(on_quiet); }
 
   // Each fails, and then no answer follows: kTooLarge (also when kMaxWaitingAsks wait), kInvalidArgument (a NUL in a word).
   // The answer never comes from within. What is more than wire::kMaxAsksAtOnce waits here for answers.
@@ -96,6 +99,7 @@ class WardenClient {
   Status HandleRefused(const wire::Packet& packet);
   Status HandleSignalled(const wire::Packet& packet);
   Status HandleNewCore(wire::Packet packet);
+  Status HandleQuiet(const wire::Packet& packet);
   template <typename T>
   Result<T> TakeAsk(uint32_t number);
   // Sends it now or when there is room, under a number of its own.
@@ -112,6 +116,7 @@ class WardenClient {
   std::function<void()> on_stopping_;
   std::function<void(const Error&)> on_lost_;
   std::function<void(UniqueFd)> on_core_;
+  std::function<void(uint64_t)> on_quiet_;
   bool is_lost_ = false;
   uint32_t last_number_ = 0;
   std::unordered_map<uint32_t, Ask> asks_;  // not answered, also those that wait

@@ -102,6 +102,7 @@ Status Worker::Connect(UniqueFd socket, wire::RingReader requests, wire::RingWri
   core_ = REEVE_TRY(wire::CoreLink::Create(*loop_, std::move(socket), std::move(requests), std::move(replies),
                                            record_.generation, *server_));
   server_->Attach(core_);
+  services_->OnRenew([this] { core_->Renew(); });
   if (record_.freezes)
     services_->OnFreezeNote([this](const auto& note) { core_->NoteFreeze(note.time_left_ms, note.why); });
   services_->OnHold([this](uint64_t held) {
@@ -115,6 +116,12 @@ Status Worker::Connect(UniqueFd socket, wire::RingReader requests, wire::RingWri
 // What is frozen has no other keeper than this process: it ends only when nobody is left to say until when.
 Status Worker::OutliveCore() {
   server_->OutliveCore();
+  services_->OnQuiesce([this](uint64_t number) {
+    core_->Quiesce(number);
+    warden_->Quiesce(number);
+  });
+  server_->WhenQuiet([this](uint64_t number) { services_->NoteQuiet(AgentServices::QuietPart::kCore, number); });
+  warden_->OnQuiet([this](uint64_t number) { services_->NoteQuiet(AgentServices::QuietPart::kWarden, number); });
   warden_->OnNewCore([this](UniqueFd socket) { Reconnect(std::move(socket)); });
   return stop_signal_.Watch(*loop_, [this] { End(); });
 }

@@ -16,6 +16,9 @@ constexpr Milliseconds kEndingMs{1700};
 
 constexpr char kEndedEarly[] = "an earlier process of this plugin ended while it froze or thawed";
 
+constexpr char kNotQuiet[] =
+    "nothing was frozen: the agent did not confirm in time that it writes no log while file systems are frozen";
+
 std::string FirstFailure(const std::vector<HookReport>& reports) {
   const auto failed = std::ranges::find_if(reports, [](const HookReport& each) { return !each.is_success(); });
   return failed == reports.end() ? std::string() : failed->ErrorText();
@@ -109,6 +112,26 @@ void FreezeCycle::OnFreezeHooks(std::vector<HookReport> reports) {
   report_.hooks = std::move(reports);
   if (!failure.empty() && settings_.is_hook_failure_fatal) End(EndReason::kFailed, failure);
   if (report_.end) return TellThawHooks(told_hooks_);
+  AwaitQuiet();
+}
+
+// A line that core or warden wrote to a file system that is being frozen would hold them up until it is thawed.
+void FreezeCycle::AwaitQuiet() {
+  awaits_quiet_ = true;
+  const int32_t status = agent_.Quiesce([this, wish = ++quiet_wish_](int32_t answer) {
+    if (awaits_quiet_ && wish == quiet_wish_) OnQuiet(answer);
+  });
+  if (status != REEVE_OK) OnQuiet(status);
+}
+
+void FreezeCycle::OnQuiet(int32_t status) {
+  awaits_quiet_ = false;
+  if (status == REEVE_OK) return ChooseTargets();
+  End(EndReason::kFailed, kNotQuiet);
+  TellThawHooks(told_hooks_);
+}
+
+void FreezeCycle::ChooseTargets() {
   Result<Listing> listing = world_.mounts->List();
   if (listing) report_.left_out = std::move(listing->left_out);
   Result<std::vector<Target>> targets =
@@ -154,6 +177,7 @@ void FreezeCycle::Cancel(EndReason reason, const std::string& why, Others others
   End(reason, why);
   freezer_.Cancel();
   if (tells_hooks_) return hooks_.Cancel();
+  if (std::exchange(awaits_quiet_, false)) return TellThawHooks(told_hooks_);
   if (!is_freezing_) return;
   gate_.Wake();
   // What it hangs for may be one that it has frozen itself, or somebody else.

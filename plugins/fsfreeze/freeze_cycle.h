@@ -103,6 +103,9 @@ class FreezeCycle {
 
   void NoteHooks(const std::vector<std::string>& paths);
   void OnFreezeHooks(std::vector<HookReport> reports);
+  void AwaitQuiet();
+  void OnQuiet(int32_t status);
+  void ChooseTargets();
   void FreezeTargets(std::vector<Target> targets);
   void OnFreezeDone(FreezeOutcome outcome);
   enum class Others : uint8_t { kLeave, kThawToo };
@@ -145,6 +148,8 @@ class FreezeCycle {
   bool is_bare_thaw_ = false;            // of nothing that was frozen here
   size_t hook_reports_ = 0;              // less those of bare thaws
   bool tells_hooks_ = false;             // hooks are told to freeze
+  uint64_t quiet_wish_ = 0;              // numbers the waits for a quiet agent
+  bool awaits_quiet_ = false;            // the agent is to be quiet before the first is frozen
   bool is_freezing_ = false;             // its thread is at it
   size_t thawed_count_ = 0;
   std::vector<storage::FreezeEntry> inherited_;  // what an earlier process froze

@@ -254,12 +254,60 @@ TEST_F(FsfreezePluginTest, WithoutATimeoutItStaysFrozen) {
   EXPECT_EQ(Call("fsfreeze-renew").value, "{}");
 }
 
+// ---- a quiet agent
+
+TEST_F(FsfreezePluginTest, NothingIsFrozenBeforeTheAgentIsQuiet) {
+  Load();
+  agent_.HoldQuiet();
+  const auto freeze = agent_.Begin("guest-fsfreeze-freeze", "{}");
+  Turns();
+  EXPECT_TRUE(agent_.is_quiet_wanted());
+  EXPECT_GT(agent_.held(), 0u);
+  EXPECT_THAT(calls().log, testing::IsEmpty());
+  EXPECT_TRUE(List().entries.empty());
+  agent_.AnswerQuiet(REEVE_OK);
+  Turns();
+  EXPECT_EQ(freeze->value, "2");
+}
+
+TEST_F(FsfreezePluginTest, HooksHaveRunBeforeTheAgentIsToBeQuietAndThawWhenItIsNot) {
+  Load(R"({"hooks": ["/etc/hook"]})");
+  agent_.HoldQuiet();
+  const auto freeze = agent_.Begin("guest-fsfreeze-freeze", "{}");
+  EXPECT_FALSE(agent_.is_quiet_wanted());
+  EndHook(0);
+  ASSERT_TRUE(agent_.is_quiet_wanted());
+  agent_.AnswerQuiet(REEVE_ERROR_BUSY);
+  Turns();
+  EXPECT_EQ(HookWords(), "/etc/hook thaw");
+  EndHook(0);
+  EXPECT_THAT(freeze->text, HasSubstr("writes no log while file systems are frozen"));
+  EXPECT_THAT(calls().log, testing::IsEmpty());
+  EXPECT_EQ(agent_.held(), 0u);
+  EXPECT_THAT(Report(), HasSubstr(R"("ended": "failed")"));
+}
+
+TEST_F(FsfreezePluginTest, ThawEndsTheWaitForQuietAndALaterAnswerFreezesNothing) {
+  Load();
+  agent_.HoldQuiet();
+  const auto freeze = agent_.Begin("guest-fsfreeze-freeze", "{}");
+  const auto thaw = agent_.Begin("guest-fsfreeze-thaw", "{}");
+  Turns();
+  EXPECT_THAT(freeze->text, HasSubstr("cancelled"));
+  EXPECT_EQ(thaw->value, "0");
+  agent_.AnswerQuiet(REEVE_OK);
+  Turns();
+  EXPECT_THAT(calls().log, testing::Not(testing::Contains(testing::StartsWith("freeze"))));
+  EXPECT_EQ(Status(), "\"thawed\"");
+}
+
 // ---- a freeze that takes long
 
 TEST_F(FsfreezePluginTest, StatusWaitsForTheFreezeThatIsUnderWay) {
   Load();
   stage_.freezing.is_immediate = false;
   const auto freeze = agent_.Begin("guest-fsfreeze-freeze", "{}");
+  Turns();
   const auto status = agent_.Begin("guest-fsfreeze-status", "{}");
   Turns();
   EXPECT_FALSE(freeze->is_finished || status->is_finished);
@@ -274,6 +322,7 @@ TEST_F(FsfreezePluginTest, ThawCancelsTheFreezeThatIsUnderWay) {
   Load();
   stage_.freezing.is_immediate = false;
   const auto freeze = agent_.Begin("guest-fsfreeze-freeze", "{}");
+  Turns();
   const auto thaw = agent_.Begin("guest-fsfreeze-thaw", "{}");
   Turns();
   EXPECT_FALSE(freeze->is_finished || thaw->is_finished);
@@ -450,6 +499,7 @@ TEST_F(FsfreezePluginTest, HooksRunInOrderBeforeAndInReverseOrderAfterwards) {
 TEST_F(FsfreezePluginTest, FailedHookAbortsAndTheHooksThatRanAreToldToThaw) {
   Load(R"({"hooks": ["/a", "/b", "/c"]})");
   const auto freeze = agent_.Begin("guest-fsfreeze-freeze", "{}");
+  Turns();
   EndHook(0);
   EndHook(3, "no room");
   EXPECT_EQ(HookWords(), "/b thaw");
@@ -465,6 +515,7 @@ TEST_F(FsfreezePluginTest, FailedHookAbortsAndTheHooksThatRanAreToldToThaw) {
 TEST_F(FsfreezePluginTest, FailuresOfHooksHaveQemuGasTexts) {
   Load(R"({"hooks": ["/a"]})");
   auto freeze = agent_.Begin("guest-fsfreeze-freeze", "{}");
+  Turns();
   EndHook(3);
   EndHook(0);
   EXPECT_EQ(freeze->text, "child process has failed to execute fsfreeze hook: exit status 3");
@@ -481,6 +532,7 @@ TEST_F(FsfreezePluginTest, FailuresOfHooksHaveQemuGasTexts) {
 TEST_F(FsfreezePluginTest, PolicyMayGoOnAfterAFailedHook) {
   Load(R"({"hooks": ["/a"], "hook-failure": "continue"})");
   const auto freeze = agent_.Begin("guest-fsfreeze-freeze", "{}");
+  Turns();
   EndHook(1);
   EXPECT_EQ(freeze->value, "2");
 }
@@ -524,6 +576,7 @@ TEST_F(FsfreezePluginTest, FailedThawHookIsAnErrorThoughAllIsThawed) {
 TEST_F(FsfreezePluginTest, FreezeOfNothingTellsTheHooksToThaw) {
   Load(R"({"hooks": ["/a"]})");
   const auto freeze = agent_.Begin("guest-fsfreeze-freeze-list", R"({"mountpoints": []})");
+  Turns();
   EndHook(0);
   EXPECT_EQ(HookWords(), "/a thaw");
   EndHook(0);

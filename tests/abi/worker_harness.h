@@ -67,6 +67,8 @@ class WorkerHarness final : public wire::WorkerLink::Events {
   void OnReplyPiece(uint64_t id, Bytes piece) override { replies_[id].json += AsText(piece); }
   void OnReplyEnd(uint64_t id, int32_t status, std::string_view text, bool wants_settled) override;
   void OnHold(uint64_t held) override { held_ = held; }
+  void OnQuiesce(uint64_t) override {}
+  void OnRenew() override {}
   void OnFreezeNote(uint64_t time_left_ms, std::string_view why) override {
     notes_.push_back(std::to_string(time_left_ms) + " " + std::string(why));
   }

@@ -87,7 +87,8 @@ class FakeAgent {
                        &FakeAgent::Forget,     &FakeAgent::After,
                        &FakeAgent::Cancel,     &FakeAgent::NowMs,
                        &FakeAgent::Post};
-    freeze_ = {sizeof freeze_, 0, &FakeAgent::SetFreezeTimeLeft, &FakeAgent::SetFreezeEnd};
+    freeze_ = {sizeof freeze_, 0, &FakeAgent::SetFreezeTimeLeft, &FakeAgent::SetFreezeEnd, &FakeAgent::Quiesce};
+    renew_ = {sizeof renew_, 0, &FakeAgent::Renew};
     state_ = {sizeof state_, 0, &FakeAgent::SetHeld, &FakeAgent::HandleBlock};
   }
   ~FakeAgent() {
@@ -159,6 +160,15 @@ class FakeAgent {
   // What the plugin said of its freeze.
   uint64_t freeze_time_left_ms() const { return freeze_time_left_ms_; }
   const std::string& freeze_end() const { return freeze_end_; }
+  // From now on who asks for quiet waits for AnswerQuiet; else it is given at the next turn.
+  void HoldQuiet() { answers_quiet_ = false; }
+  bool is_quiet_wanted() const { return quiet_.has_value(); }
+  void AnswerQuiet(int32_t status) {
+    const auto quiet = *std::exchange(quiet_, std::nullopt);
+    quiet.first(quiet.second, status);
+  }
+  // How often the plugin wanted another process in its place.
+  int renewals() const { return renewals_; }
   void HoldOpens() { answers_opens_ = false; }
   void RefuseOpens(int32_t error_number, std::string text) { open_refusal_ = {error_number, std::move(text)}; }
   std::vector<OpenRequest>& opens() { return opens_; }
@@ -285,12 +295,20 @@ class FakeAgent {
     if (id == REEVE_AGENT_LOOP) return &self_->loop_interface_;
     if (id == REEVE_AGENT_STATE) return &self_->state_;
     if (id == REEVE_AGENT_FREEZE) return &self_->freeze_;
+    if (id == REEVE_AGENT_RENEW) return &self_->renew_;
     return nullptr;
   }
   static void SetFreezeTimeLeft(const reeve_agent*, uint64_t time_left_ms) {
     self_->freeze_time_left_ms_ = time_left_ms;
   }
   static void SetFreezeEnd(const reeve_agent*, reeve_str why) { self_->freeze_end_ = ViewOf(why); }
+  static int32_t Quiesce(const reeve_agent*, reeve_on_quiet on_quiet, void* context) {
+    EXPECT_GT(self_->held_, 0u) << "quiet is wanted for nothing";
+    self_->quiet_ = {on_quiet, context};
+    if (self_->answers_quiet_) self_->loop_.After(std::chrono::nanoseconds(0), [] { self_->AnswerQuiet(REEVE_OK); });
+    return REEVE_OK;
+  }
+  static void Renew(const reeve_agent*) { ++self_->renewals_; }
   static void LogLine(const reeve_agent*, uint32_t, reeve_str text) {
     if (self_ != nullptr) self_->log_.emplace_back(ViewOf(text));
   }
@@ -398,6 +416,10 @@ class FakeAgent {
   reeve_agent_freeze freeze_{};
   uint64_t freeze_time_left_ms_ = 0;
   std::string freeze_end_;
+  bool answers_quiet_ = true;
+  std::optional<std::pair<reeve_on_quiet, void*>> quiet_;
+  reeve_agent_renew renew_{};
+  int renewals_ = 0;
   const reeve_descriptor* descriptor_ = nullptr;
   reeve_plugin plugin_{};
   uint64_t last_request_id_ = 0;

@@ -88,6 +88,7 @@ class Agent {
   using OnStarted = std::function<void(Started)>;
   using OnSignalled = std::function<void(const Refusal&)>;  // text empty: it was signalled
   using OnReady = std::function<void(uint32_t events)>;
+  using OnQuiet = std::function<void(int32_t status)>;
   using Call = std::function<void()>;
 
   explicit Agent(const reeve_agent* agent)
@@ -97,6 +98,7 @@ class Agent {
         loop_(Interface<reeve_agent_loop>(REEVE_AGENT_LOOP)),
         state_(Interface<reeve_agent_state>(REEVE_AGENT_STATE)),
         freeze_(Interface<reeve_agent_freeze>(REEVE_AGENT_FREEZE)),
+        renew_(Interface<reeve_agent_renew>(REEVE_AGENT_RENEW)),
         fds_(Interface<reeve_agent_fds>(REEVE_AGENT_FDS)) {}
   Agent(const Agent&) = delete;
   Agent& operator=(const Agent&) = delete;
@@ -190,6 +192,17 @@ class Agent {
   void SetFreezeEnd(std::string_view why) const {
     if (freeze_ != nullptr) freeze_->set_end(agent_, StrOf(why));
   }
+  // After SetHeld, before the first is frozen. Not REEVE_OK: no answer follows.
+  int32_t Quiesce(OnQuiet on_quiet) const {
+    if (freeze_ == nullptr) return REEVE_ERROR_UNSUPPORTED;
+    return Lend(std::move(on_quiet),
+                [&](void* context) { return freeze_->quiesce(agent_, &Agent::HandleQuiet, context); });
+  }
+
+  // ---- reeve.agent.renew/1
+  void Renew() const {
+    if (renew_ != nullptr) renew_->renew(agent_);
+  }
 
   // ---- reeve.agent.fds/1: lent for the life of the process; negative: not granted.
   int Inherited(std::string_view name) const {
@@ -282,6 +295,7 @@ class Agent {
   static void HandleSignalled(void* context, int32_t error_number, reeve_str text) noexcept {
     TakeBackAndCall<OnSignalled>(context, Refusal{error_number, std::string(ViewOf(text))});
   }
+  static void HandleQuiet(void* context, int32_t status) noexcept { TakeBackAndCall<OnQuiet>(context, status); }
   static void HandleReady(void* context, uint32_t events) noexcept {
     auto* raw = static_cast<Watched*>(context);
     const auto found = raw->owner->watched_.find(raw->fd);
@@ -302,6 +316,7 @@ class Agent {
   const reeve_agent_loop* loop_;
   const reeve_agent_state* state_;
   const reeve_agent_freeze* freeze_;
+  const reeve_agent_renew* renew_;
   const reeve_agent_fds* fds_;
   std::unordered_map<int, std::shared_ptr<Watched>> watched_;
   std::unordered_map<uint64_t, std::unique_ptr<Timer>> timers_;

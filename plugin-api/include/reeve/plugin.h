@@ -340,6 +340,10 @@ typedef struct reeve_agent_state {
 
 #define REEVE_AGENT_FREEZE "reeve.agent.freeze/1"
 
+/* [main] The answer to `quiesce`, once: REEVE_OK, or REEVE_ERROR_BUSY when not all of the agent have said within 2 s that
+ * they are quiet. */
+typedef void (*reeve_on_quiet)(void *context, int32_t status);
+
 typedef struct reeve_agent_freeze {
   uint32_t struct_size;
   uint32_t reserved;
@@ -348,7 +352,24 @@ typedef struct reeve_agent_freeze {
   void (*set_time_left)(const reeve_agent *agent, uint64_t time_left_ms);
   /* [main] Why the freeze that is on ends, one line of at most 512 bytes. To be said before set_held(0). */
   void (*set_end)(const reeve_agent *agent, reeve_str why);
+  /* [main] Asks that the agent writes no line of a log to a disk any more; only what is frozen after the answer REEVE_OK
+   * cannot meet such a line. It stays so until set_held(0). Never answered before this returns. REEVE_ERROR_ARGUMENT, and
+   * no answer, while nothing is held; REEVE_ERROR_BUSY, and no answer, while another is not answered yet. */
+  int32_t (*quiesce)(const reeve_agent *agent, reeve_on_quiet on_quiet, void *context);
 } reeve_agent_freeze;
+
+/* reeve.agent.renew/1: another process in the place of this one */
+
+#define REEVE_AGENT_RENEW "reeve.agent.renew/1"
+
+typedef struct reeve_agent_renew {
+  uint32_t struct_size;
+  uint32_t reserved;
+  /* [main] What this process may open is outdated: a file that the manifest grants was replaced by another, or came into
+   * being, since the sandbox closed. The agent starts a new process for the next request as soon as this one has answered
+   * all that it was given and holds nothing (set_held), but no process lives less than a second for it. */
+  void (*renew)(const reeve_agent *agent);
+} reeve_agent_renew;
 
 /* reeve.agent.fds/1: inherited descriptors */
 
