@@ -158,7 +158,7 @@ int32_t AgentServices::Open(const reeve_agent* agent, uint64_t request_id, reeve
 
 int32_t AgentServices::Run(const reeve_agent* agent, uint64_t request_id, const reeve_program* program,
                            reeve_on_started on_started, void* context) {
-  if (program == nullptr || on_started == nullptr || program->struct_size < sizeof *program ||
+  if (program == nullptr || on_started == nullptr || program->struct_size < REEVE_LEAST_PROGRAM_SIZE ||
       program->argument_count == 0 || program->has_environment > 1 || !AreStreamsSensible(program->streams))
     return REEVE_ERROR_ARGUMENT;
   if (program->argument_count > wire::kMaxWords || program->environment_count > wire::kMaxWords)

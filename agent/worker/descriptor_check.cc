@@ -25,8 +25,8 @@ Status CheckVersions(const reeve_descriptor& descriptor, const Expected& expecte
     return Fail(Code::kUnsupported, "the plugin is of ABI " + version(descriptor.abi_major, descriptor.abi_minor) +
                                         ", this agent of " + version(REEVE_ABI_MAJOR, REEVE_ABI_MINOR));
   if (descriptor.abi_draft != REEVE_ABI_DRAFT)
-    return Fail(Code::kUnsupported, "the plugin is of draft " + std::to_string(descriptor.abi_draft) +
-                                        " of the ABI, this agent of draft " + std::to_string(REEVE_ABI_DRAFT));
+    return Fail(Code::kUnsupported, "the plugin was built for draft " + std::to_string(descriptor.abi_draft) +
+                                        " of the ABI, which is frozen now: build it again");
   if (descriptor.min_agent_minor > REEVE_ABI_MINOR)
     return Fail(Code::kUnsupported, "the plugin needs an agent of ABI " +
                                         version(descriptor.abi_major, descriptor.min_agent_minor) + " or later");
@@ -53,13 +53,13 @@ Result<std::unordered_map<std::string, uint32_t>> ReadNames(const reeve_descript
   if (descriptor.command_count == 0 || descriptor.command_count > kMaxCommands || descriptor.commands == nullptr)
     return Fail(Code::kInvalidArgument, "the plugin has no commands, or more than 256");
   const uint32_t stride = descriptor.commands->struct_size;
-  if (stride < sizeof(reeve_command) || stride % alignof(reeve_command) != 0 || stride > 4096)
+  if (stride < REEVE_LEAST_COMMAND_SIZE || stride % alignof(reeve_command) != 0 || stride > 4096)
     return Fail(Code::kInvalidArgument, "the size of the plugin's commands is none that a command can have");
   std::unordered_map<std::string, uint32_t> names;
   const char* place = reinterpret_cast<const char*>(descriptor.commands);
   for (uint32_t i = 0; i < descriptor.command_count; ++i, place += stride) {
-    reeve_command command;
-    std::memcpy(&command, place, sizeof command);
+    reeve_command command{};
+    std::memcpy(&command, place, std::min<size_t>(stride, sizeof command));
     if (command.struct_size != stride) return Fail(Code::kInvalidArgument, "the plugin's commands differ in size");
     if (command.reserved != 0) return Fail(Code::kInvalidArgument, "a reserved field of a command is not zero");
     const std::string name = REEVE_TRY(NameOf(command.name, "a command's name"));
@@ -73,7 +73,8 @@ Result<std::unordered_map<std::string, uint32_t>> ReadNames(const reeve_descript
 
 Result<Agreed> CheckDescriptor(const reeve_descriptor* descriptor, const Expected& expected) {
   if (descriptor == nullptr) return Fail(Code::kInvalidArgument, "the plugin gave no descriptor");
-  if (descriptor->struct_size < sizeof(reeve_descriptor))
+  // What a later minor adds behind this is there only where struct_size says so.
+  if (descriptor->struct_size < REEVE_LEAST_DESCRIPTOR_SIZE)
     return Fail(Code::kInvalidArgument, "the plugin's descriptor is too short");
   REEVE_TRY(CheckVersions(*descriptor, expected));
   REEVE_TRY(CheckIdentity(*descriptor, expected));

@@ -1,3 +1,3 @@
-/* Of another draft of the ABI. */
-#define BAD_DRAFT (REEVE_ABI_DRAFT + 1)
+/* Of a draft of the ABI. */
+#define BAD_DRAFT 1
 #include "bad_plugin.h"

@@ -5,17 +5,19 @@
 namespace reeve::abi_test {
 namespace {
 
-wire::StartRecord RecordOfHello() {
+wire::StartRecord RecordOfHello(Build build) {
   wire::StartRecord record;
   record.name = "hello";
   record.id = "com.example.hello";
   record.version = "1.0.0";
   record.abi_major = 1;
   record.generation = 5;
-  record.plugin_path = PathOfPlugin("hello");
+  record.plugin_path = PathOf(build, "hello");
   record.commands = {"__com.example_hello"};
   return record;
 }
+
+class HelloTest : public testing::TestWithParam<Build> {};
 
 void ExpectEndsWell(WorkerHarness& worker) {
   const auto status = worker.WaitForEnd();
@@ -23,8 +25,8 @@ void ExpectEndsWell(WorkerHarness& worker) {
   EXPECT_TRUE(WIFEXITED(*status) && WEXITSTATUS(*status) == 0) << *status << "\n" << worker.log();
 }
 
-TEST(HelloTest, IsAnsweredThroughAConfinedWorker) {
-  WorkerHarness worker(RecordOfHello());
+TEST_P(HelloTest, IsAnsweredThroughAConfinedWorker) {
+  WorkerHarness worker(RecordOfHello(GetParam()));
   worker.LetServe();
   for (int i = 0; i < 100; ++i) {
     const auto reply = worker.Call(0, "{}");
@@ -33,43 +35,43 @@ TEST(HelloTest, IsAnsweredThroughAConfinedWorker) {
   }
 }
 
-TEST(HelloTest, TakesARequestLargerThanTheRing) {
-  WorkerHarness worker(RecordOfHello());
+TEST_P(HelloTest, TakesARequestLargerThanTheRing) {
+  WorkerHarness worker(RecordOfHello(GetParam()));
   worker.LetServe();
   EXPECT_EQ(worker.Call(0, R"({"x": ")" + std::string(5 << 20, 'x') + "\"}").status, 0);
 }
 
-TEST(HelloTest, AnswersSeveralRequestsThatComeAtOnce) {
-  WorkerHarness worker(RecordOfHello());
+TEST_P(HelloTest, AnswersSeveralRequestsThatComeAtOnce) {
+  WorkerHarness worker(RecordOfHello(GetParam()));
   worker.LetServe();
   for (uint64_t id = 1; id <= wire::kMaxInFlight; ++id) worker.Send(id, 0, "{}");
   for (uint64_t id = 1; id <= wire::kMaxInFlight; ++id) EXPECT_EQ(worker.WaitForReply(id).status, 0);
 }
 
-TEST(HelloTest, ACommandThatItHasNotIsRefused) {
-  WorkerHarness worker(RecordOfHello());
+TEST_P(HelloTest, ACommandThatItHasNotIsRefused) {
+  WorkerHarness worker(RecordOfHello(GetParam()));
   worker.LetServe();
   EXPECT_EQ(worker.Call(7, "{}").status, -10);
 }
 
-TEST(HelloTest, EndsWhenTheCoreIsGone) {
-  WorkerHarness worker(RecordOfHello());
+TEST_P(HelloTest, EndsWhenTheCoreIsGone) {
+  WorkerHarness worker(RecordOfHello(GetParam()));
   worker.LetServe();
   worker.Call(0, "{}");
   worker.CloseCore();
   ExpectEndsWell(worker);
 }
 
-TEST(HelloTest, EndsWhenTheWardenAsksIt) {
-  WorkerHarness worker(RecordOfHello());
+TEST_P(HelloTest, EndsWhenTheWardenAsksIt) {
+  WorkerHarness worker(RecordOfHello(GetParam()));
   worker.LetServe();
   worker.Call(0, "{}");
   worker.SendAsWarden(wire::Type::kStopping);
   ExpectEndsWell(worker);
 }
 
-TEST(HelloTest, EndsAtAnOrderThatIsOutOfTurn) {
-  WorkerHarness worker(RecordOfHello());
+TEST_P(HelloTest, EndsAtAnOrderThatIsOutOfTurn) {
+  WorkerHarness worker(RecordOfHello(GetParam()));
   worker.ExpectFromWorker(wire::Type::kHello);
   worker.ExpectFromWorker(wire::Type::kConfined);
   worker.SendAsWarden(wire::Type::kServe);
@@ -78,6 +80,9 @@ TEST(HelloTest, EndsAtAnOrderThatIsOutOfTurn) {
   EXPECT_NE(*status, 0);
   EXPECT_THAT(worker.log(), testing::HasSubstr("must not send now"));
 }
+
+INSTANTIATE_TEST_SUITE_P(Each, HelloTest, testing::Values(Build::kOfThisTree, Build::kGolden),
+                         testing::PrintToStringParamName());
 
 }  // namespace
 }  // namespace reeve::abi_test

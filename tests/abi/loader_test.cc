@@ -32,7 +32,7 @@ INSTANTIATE_TEST_SUITE_P(Each, BadPluginTest,
                          testing::Values(Bad{"bad_no_symbol", "does not export reeve_plugin_query"},  //
                                          Bad{"does_not_exist", "load "},                              //
                                          Bad{"bad_major", "is of ABI 2.0"},                           //
-                                         Bad{"bad_draft", "draft 2"},                                 //
+                                         Bad{"bad_draft", "built for draft 1"},                       //
                                          Bad{"bad_min_minor", "needs an agent of ABI 1.99"},          //
                                          Bad{"bad_descriptor_size", "descriptor is too short"},       //
                                          Bad{"bad_null_descriptor", "gave no descriptor"},            //

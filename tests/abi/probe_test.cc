@@ -3,14 +3,15 @@
 #include "base/sys.h"
 #include "tests/abi/worker_harness.h"
 
-// Every interface of the agent, used by a C++ plugin in the real worker and its real filters.
+// Every interface of the agent, used by a C++ plugin in the real worker and its real filters: by one built now, and by the one that
+// was built when the ABI was frozen.
 
 namespace reeve::abi_test {
 namespace {
 
 enum Command : uint32_t { kOpen, kRun, kSignal, kLater, kNever, kHold, kBlock, kLarge, kSettle, kThrow };
 
-class ProbeTest : public testing::Test {
+class ProbeTest : public testing::TestWithParam<Build> {
  protected:
   ProbeTest() : worker_(Record()) { worker_.LetServe(); }
 
@@ -24,7 +25,7 @@ class ProbeTest : public testing::Test {
     record.handle_base = 1000;
     record.handle_count = 65536;
     record.settings_json = R"({"word": "set"})";
-    record.plugin_path = std::string(REEVE_BINARY_DIR) + "/tests/abi/probe.so";
+    record.plugin_path = PathOf(GetParam(), "probe");
     record.commands = {"open", "run", "signal", "later", "never", "hold", "block", "large", "settle", "throw"};
     return record;
   }
@@ -36,7 +37,7 @@ class ProbeTest : public testing::Test {
   WorkerHarness worker_;
 };
 
-TEST_F(ProbeTest, GetsAFileThatTheWardenOpens) {
+TEST_P(ProbeTest, GetsAFileThatTheWardenOpens) {
   worker_.Send(1, kOpen, R"({"path": "/some/file"})");
   const auto asked = worker_.ExpectFromWorker(wire::Type::kOpenPath);
   Bytes path;
@@ -53,7 +54,7 @@ TEST_F(ProbeTest, GetsAFileThatTheWardenOpens) {
   EXPECT_EQ(worker_.WaitForReply(1).json, "\"content\"");
 }
 
-TEST_F(ProbeTest, IsToldWhyAFileIsRefused) {
+TEST_P(ProbeTest, IsToldWhyAFileIsRefused) {
   worker_.Send(1, kOpen, R"({"path": "/etc/shadow"})");
   Bytes path;
   Refuse(1, worker_.ExpectFromWorker(wire::Type::kOpenPath).Read<wire::OpenPath>(&path)->ask, "not this one");
@@ -62,14 +63,14 @@ TEST_F(ProbeTest, IsToldWhyAFileIsRefused) {
   EXPECT_EQ(reply.text, "not this one");
 }
 
-TEST_F(ProbeTest, AStuckOpenDelaysNobody) {
+TEST_P(ProbeTest, AStuckOpenDelaysNobody) {
   worker_.Send(1, kOpen, R"({"path": "/dead/mount"})");
   worker_.ExpectFromWorker(wire::Type::kOpenPath);
   worker_.Send(2, kBlock, "{}");
   EXPECT_EQ(worker_.WaitForReply(2).json, R"([1000, 65536, "set"])");
 }
 
-TEST_F(ProbeTest, StartsAProgramAndLearnsHowItEnded) {
+TEST_P(ProbeTest, StartsAProgramAndLearnsHowItEnded) {
   worker_.Send(1, kRun, R"({"arg": ["/bin/sh", "-c", ""]})");
   Bytes words;
   const auto part = worker_.ExpectFromWorker(wire::Type::kProgramWords);
@@ -91,7 +92,7 @@ TEST_F(ProbeTest, StartsAProgramAndLearnsHowItEnded) {
   EXPECT_EQ(worker_.WaitForReply(1).json, "[77, 42, true]");
 }
 
-TEST_F(ProbeTest, SendsWordsThatNeedSeveralMessages) {
+TEST_P(ProbeTest, SendsWordsThatNeedSeveralMessages) {
   worker_.Send(1, kRun, R"({"arg": ["/bin/echo", ")" + std::string(200'000, 'w') + "\"]}");
   uint32_t received = 0;
   for (int i = 0; i < 4; ++i) {
@@ -103,7 +104,7 @@ TEST_F(ProbeTest, SendsWordsThatNeedSeveralMessages) {
   EXPECT_EQ(worker_.ExpectFromWorker(wire::Type::kRunProgram).Read<wire::RunProgram>()->total_bytes, received);
 }
 
-TEST_F(ProbeTest, SignalsAProgram) {
+TEST_P(ProbeTest, SignalsAProgram) {
   worker_.Send(1, kSignal, "{}");
   const auto asked = worker_.ExpectFromWorker(wire::Type::kSignalProgram).Read<wire::SignalProgram>();
   EXPECT_EQ(asked->program, 9u);
@@ -116,32 +117,32 @@ TEST_F(ProbeTest, SignalsAProgram) {
   EXPECT_EQ(worker_.WaitForReply(2).json, "\"it has ended\"");
 }
 
-TEST_F(ProbeTest, AnAnswerToWhatWasNotAskedEndsTheWorker) {
+TEST_P(ProbeTest, AnAnswerToWhatWasNotAskedEndsTheWorker) {
   Refuse(5, 5, "what?");
   const auto status = worker_.WaitForEnd();
   ASSERT_TRUE(status);
   EXPECT_NE(*status, 0);
 }
 
-TEST_F(ProbeTest, AnswersFromATimerAndAPost) {
+TEST_P(ProbeTest, AnswersFromATimerAndAPost) {
   EXPECT_EQ(worker_.Call(kLater, "{}").json, "1");
 }
 
-TEST_F(ProbeTest, TellsWhatItHolds) {
+TEST_P(ProbeTest, TellsWhatItHolds) {
   worker_.Call(kHold, R"({"count": 3})");
   EXPECT_EQ(worker_.held(), 3u);
   worker_.Call(kHold, R"({"count": 0})");
   EXPECT_EQ(worker_.held(), 0u);
 }
 
-TEST_F(ProbeTest, SendsAReplyManyTimesTheRing) {
+TEST_P(ProbeTest, SendsAReplyManyTimesTheRing) {
   constexpr size_t kBytes = 9 << 20;
   const auto reply = worker_.Call(kLarge, R"({"count": )" + std::to_string(kBytes) + "}");
   EXPECT_EQ(reply.status, 0);
   EXPECT_TRUE(reply.json == '"' + std::string(kBytes / 2, 'c') + std::string(kBytes / 2, 'p') + '"');
 }
 
-TEST_F(ProbeTest, LearnsWhetherItsReplyWasSent) {
+TEST_P(ProbeTest, LearnsWhetherItsReplyWasSent) {
   EXPECT_TRUE(worker_.Call(kSettle, "{}").wants_settled);
   worker_.link().Settle(1, true);
   worker_.Call(kSettle, "{}");
@@ -149,14 +150,14 @@ TEST_F(ProbeTest, LearnsWhetherItsReplyWasSent) {
   EXPECT_EQ(worker_.Call(kSettle, "{}").json, "\"sent dropped \"");
 }
 
-TEST_F(ProbeTest, AnExceptionIsAnErrorAndNotTheEnd) {
+TEST_P(ProbeTest, AnExceptionIsAnErrorAndNotTheEnd) {
   const auto reply = worker_.Call(kThrow, "{}");
   EXPECT_EQ(reply.status, -1);
   EXPECT_EQ(reply.text, "thrown in a command");
   EXPECT_EQ(worker_.Call(kLater, "{}").status, 0);
 }
 
-TEST_F(ProbeTest, ARequestThatWaitsIsCancelledWithoutThePluginKnowing) {
+TEST_P(ProbeTest, ARequestThatWaitsIsCancelledWithoutThePluginKnowing) {
   for (uint64_t id = 1; id <= 5; ++id) worker_.Send(id, kNever, "{}");  // the plugin takes four at once
   EXPECT_TRUE(worker_.link().Cancel(5));
   EXPECT_EQ(worker_.WaitForReply(5).status, -7);
@@ -164,17 +165,20 @@ TEST_F(ProbeTest, ARequestThatWaitsIsCancelledWithoutThePluginKnowing) {
   EXPECT_EQ(worker_.WaitForReply(1).text, "given up");
 }
 
-TEST_F(ProbeTest, WhatWaitsIsTakenUpWhenAnotherIsFinished) {
+TEST_P(ProbeTest, WhatWaitsIsTakenUpWhenAnotherIsFinished) {
   for (uint64_t id = 1; id <= 4; ++id) worker_.Send(id, kNever, "{}");
   worker_.Send(5, kLater, "{}");
   EXPECT_TRUE(worker_.link().Cancel(2));
   EXPECT_EQ(worker_.WaitForReply(5).json, "1");
 }
 
-TEST_F(ProbeTest, LogsToStandardErrorBeforeItServes) {
+TEST_P(ProbeTest, LogsToStandardErrorBeforeItServes) {
   worker_.Call(kBlock, "{}");
   EXPECT_THAT(worker_.log(), testing::HasSubstr("probe is started"));
 }
+
+INSTANTIATE_TEST_SUITE_P(Each, ProbeTest, testing::Values(Build::kOfThisTree, Build::kGolden),
+                         testing::PrintToStringParamName());
 
 }  // namespace
 }  // namespace reeve::abi_test

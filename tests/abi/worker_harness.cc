@@ -72,8 +72,13 @@ wire::StartRecord RecordOfBad(const std::string& plugin) {
   return record;
 }
 
-std::string PathOfPlugin(const std::string& name) {
-  return std::string(REEVE_BINARY_DIR) + "/plugins/" + name + ".so";
+void PrintTo(Build build, std::ostream* out) {
+  *out << (build == Build::kGolden ? "Golden" : "OfThisTree");
+}
+
+std::string PathOf(Build build, const std::string& plugin) {
+  if (build == Build::kGolden) return std::string(REEVE_SOURCE_DIR) + "/tests/abi/golden/1.0/" + plugin + ".so";
+  return std::string(REEVE_BINARY_DIR) + (plugin == "hello" ? "/plugins/" : "/tests/abi/") + plugin + ".so";
 }
 
 WorkerHarness::WorkerHarness(wire::StartRecord record)

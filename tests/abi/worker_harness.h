@@ -19,8 +19,11 @@ namespace reeve::abi_test {
 
 // What the commands of good.c and bad_*.c are called in their manifest.
 wire::StartRecord RecordOfBad(const std::string& plugin);
-// A plugin built in this tree.
-std::string PathOfPlugin(const std::string& name);
+// Where a plugin was built: in this tree, or when ABI 1.0 was frozen (tests/abi/golden).
+enum class Build { kOfThisTree, kGolden };
+void PrintTo(Build build, std::ostream* out);
+// `hello` or `probe`.
+std::string PathOf(Build build, const std::string& plugin);
 
 // The real reeve-worker, in its real filters, with this process in the place of warden and core. What it logs goes to
 // `log()`. It is killed at the end when it still runs. Under sanitizers the filters let everything pass.

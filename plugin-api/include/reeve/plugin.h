@@ -2,16 +2,17 @@
 #define REEVE_PLUGIN_H
 
 /*
- * The plugin ABI of Reeve, version 1.0, draft 1. C11; also C++17 and later. 64-bit machines.
+ * The plugin ABI of Reeve, version 1.0. C11; also C++17 and later. 64-bit machines. Frozen: what that promises stands in
+ * README.md (plugin-api); tests/abi/layout_1_0.c holds every number of it.
  *
  * Who is who: the *agent* is the process that loads a plugin (a worker, one per plugin, confined); the *host* is the
  * hypervisor's side, which sends commands. A plugin is one shared object with one exported function,
  * reeve_plugin_query.
  *
  * Growth. Each struct begins with struct_size, which its maker sets to the sizeof that it was compiled with. A reader
- * uses no more than that; members are only ever added at the end; zero means "not set"; reserved members are zero and
- * are checked. New powers are new interfaces, fetched by string id ("reeve.agent.files/1"), never new members of
- * reeve_agent or reeve_plugin.
+ * uses no more than that, and asks for no more than the struct had in 1.0 (REEVE_LEAST_*); members are only ever added at
+ * the end; zero means "not set"; reserved members are zero and are checked. New powers are new interfaces, fetched by
+ * string id ("reeve.agent.files/1"), never new members of reeve_agent, reeve_plugin or of an interface.
  *
  * Memory. Nobody frees what the other side allocated. What is handed in is lent until the call returns, unless its
  * comment says otherwise. Text is UTF-8 with a length and without a final NUL.
@@ -31,10 +32,15 @@ extern "C" {
 
 #define REEVE_ABI_MAJOR 1u
 #define REEVE_ABI_MINOR 0u
-/* While not 0 the ABI is a draft: an agent loads only plugins of the same draft. 0 from the day it is frozen. */
-#define REEVE_ABI_DRAFT 1u
+/* 0: frozen. A plugin of a draft is loaded by agents of that draft alone. */
+#define REEVE_ABI_DRAFT 0u
 
 #define REEVE_EXPORT __attribute__((visibility("default")))
+
+/* What a plugin makes has at least these sizes, those of 1.0, whatever minor reads it. */
+#define REEVE_LEAST_DESCRIPTOR_SIZE 104u
+#define REEVE_LEAST_COMMAND_SIZE 24u
+#define REEVE_LEAST_PROGRAM_SIZE 48u
 
 /* Status: 0, or one of these. The number chooses the error class that the host sees */
 
