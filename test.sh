@@ -67,7 +67,7 @@ suites=(unit sandbox integration lint run)
 
 run_ctest unit --label-exclude '^(sandbox|lint)$'
 run_ctest sandbox --label-regex '^sandbox$' --parallel 1
-run_pytest integration tests/integration 480
+run_pytest integration tests/integration 900
 run_ctest lint --label-regex '^lint$'
 run_example
 if [ -n "$with_guest" ]; then
