@@ -178,6 +178,20 @@ TEST_F(CompileTest, AnUnknownUserAndATakenUidAreMistakes) {
                           "uid-range: 78002 belongs to user 'somebody'"));
 }
 
+TEST_F(CompileTest, AUserOfAProfilesRuleWhoIsNotThereCostsThatRuleAlone) {
+  config::Config config;
+  config.is_unprivileged = true;
+  const policy::ProgramRule rule{.name = "systemctl", .as = {.name = "nobody"}, .is_of_profile = true};
+  const policy::ProgramRule of_root{.name = "hwclock", .as = {.name = "root"}, .is_of_profile = true};
+  config.policy.plugins.push_back({.name = "inventory", .programs = {rule, of_root}});
+  EXPECT_THAT(Apply(Lookups(), config), testing::IsEmpty());
+  ASSERT_EQ(config.policy.plugins[0].programs.size(), 1u);
+  EXPECT_EQ(config.policy.plugins[0].programs[0].name, "hwclock");
+  // Who names it in a file of his own is told.
+  config.policy.plugins[0].programs[0] = {.name = "mine", .as = {.name = "nobody"}};
+  EXPECT_THAT(Apply(Lookups(), config), ElementsAre(HasSubstr("there is no user 'nobody' here")));
+}
+
 TEST_F(CompileTest, RefusesMalformedAnswers) {
   for (const char* answers : {"x", "user a 1", "user a 1 2 3", "user a x 2 3 /h", "user a 1 2 3 h", "uid x -", "uid 1",
                               "\n", "user a 99999999999 1 1 /"}) {

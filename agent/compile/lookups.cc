@@ -76,6 +76,15 @@ Status ParseUid(std::string_view line, Lookups& lookups) {
   return {};
 }
 
+// A profile names users whom not every machine has (nobody): what would run as them is refused there, and the rest holds.
+void DropRulesWithoutUser(const Lookups& lookups, policy::Policy& policy) {
+  for (policy::PluginRules& plugin : policy.plugins) {
+    std::erase_if(plugin.programs, [&](const policy::ProgramRule& rule) {
+      return rule.is_of_profile && rule.as.name != kRoot && !lookups.users.contains(rule.as.name);
+    });
+  }
+}
+
 }  // namespace
 
 std::string LookupLines(const config::Config& config) {
@@ -109,6 +118,7 @@ Result<Lookups> ParseLookups(std::string_view answers) {
 
 std::vector<std::string> Apply(const Lookups& lookups, config::Config& config) {
   std::vector<std::string> problems;
+  DropRulesWithoutUser(lookups, config.policy);
   EachRunAs(config.policy, [&](policy::RunAs& as, const policy::Origin& origin) {
     const auto found = lookups.users.find(as.name);
     if (as.name == kRoot) {

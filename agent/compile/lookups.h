@@ -31,6 +31,7 @@ std::string LookupLines(const config::Config& config);
 // `answers` are not trusted to be well formed: kBadMessage.
 Result<Lookups> ParseLookups(std::string_view answers);
 // Fills every RunAs and, unless the configuration is unprivileged and uses none, refuses uids of the range that somebody has.
+// A program rule that a profile gives a plugin is dropped where its user is not there.
 // One line for each thing that is wrong.
 std::vector<std::string> Apply(const Lookups& lookups, config::Config& config);
 
