@@ -181,14 +181,20 @@ TEST_F(CompileTest, AnUnknownUserAndATakenUidAreMistakes) {
 TEST_F(CompileTest, AUserOfAProfilesRuleWhoIsNotThereCostsThatRuleAlone) {
   config::Config config;
   config.is_unprivileged = true;
-  const policy::ProgramRule rule{.name = "systemctl", .as = {.name = "nobody"}, .is_of_profile = true};
-  const policy::ProgramRule of_root{.name = "hwclock", .as = {.name = "root"}, .is_of_profile = true};
-  config.policy.plugins.push_back({.name = "inventory", .programs = {rule, of_root}});
+  const auto rule_of = [](const char* name, const char* user, bool is_of_profile) {
+    policy::ProgramRule rule;
+    rule.name = name;
+    rule.as.name = user;
+    rule.is_of_profile = is_of_profile;
+    return rule;
+  };
+  policy::PluginRules& inventory = config.policy.plugins.emplace_back();
+  inventory.programs = {rule_of("systemctl", "nobody", true), rule_of("hwclock", "root", true)};
   EXPECT_THAT(Apply(Lookups(), config), testing::IsEmpty());
-  ASSERT_EQ(config.policy.plugins[0].programs.size(), 1u);
-  EXPECT_EQ(config.policy.plugins[0].programs[0].name, "hwclock");
+  ASSERT_EQ(inventory.programs.size(), 1u);
+  EXPECT_EQ(inventory.programs[0].name, "hwclock");
   // Who names it in a file of his own is told.
-  config.policy.plugins[0].programs[0] = {.name = "mine", .as = {.name = "nobody"}};
+  inventory.programs[0] = rule_of("mine", "nobody", false);
   EXPECT_THAT(Apply(Lookups(), config), ElementsAre(HasSubstr("there is no user 'nobody' here")));
 }
 

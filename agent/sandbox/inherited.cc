@@ -1,6 +1,7 @@
 #include "agent/sandbox/inherited.h"
 
 #include <linux/netlink.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -63,8 +64,11 @@ Result<UniqueFd> Listen(const std::string& path, uint32_t mode, uid_t owner) {
   return socket;
 }
 
+// Whoever must know that no process of the plugin is left, not even one that is only ending, takes the lock alone.
 Result<UniqueFd> OpenState(const std::string& path) {
-  return sys::Open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+  UniqueFd file = REEVE_TRY(sys::Open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
+  if (::flock(file.get(), LOCK_SH) != 0) return FailErrno("lock " + path);
+  return file;
 }
 
 }  // namespace

@@ -33,6 +33,9 @@
 namespace reeve::start {
 namespace {
 
+// Shorter than the warden waits for an answer of a child; then it sends another one.
+constexpr std::chrono::seconds kStuckPatience{4};
+
 constexpr rlim_t kWantedFiles = 8192;
 
 std::string EnvironmentVariable(const char* name) {
@@ -164,7 +167,10 @@ Result<int> Serve(const Options& options, const Layout& layout, sandbox::Initial
                                               .surroundings = std::move(surroundings),
                                               .binary_directory = layout.binaries,
                                               .notify_socket = EnvironmentVariable("NOTIFY_SOCKET"),
-                                              .facts = GatherFacts(std::move(compiled.note))}));
+                                              .facts = GatherFacts(std::move(compiled.note)),
+                                              .thaw_for_stuck_worker = [directory = options.run_directory] {
+                                                return ThawForStuckWorker(directory, kStuckPatience);
+                                              }}));
   REEVE_TRY(loop.Watch(signals.get(), EPOLLIN, [&](uint32_t) { OnSignal(signals.get(), *warden); }));
   REEVE_TRY(warden->Start());
   REEVE_TRY(loop.Run());

@@ -4,6 +4,8 @@
 #include <sys/file.h>
 
 #include <cerrno>
+#include <thread>
+#include <utility>
 
 #include "agent/warden/trusted_file.h"
 #include "base/log.h"
@@ -21,19 +23,55 @@ bool IsMissing(const Error& error) {
   return error.system_errno() == ENOENT || error.system_errno() == ENOTDIR;
 }
 
+// A killed worker ends once the kernel is done with what it was asked last: the freeze of a file system with much to write.
+constexpr std::chrono::seconds kLeftoverPatience{60};
+
 std::string ListPathIn(const std::string& run_directory) {
   return run_directory + "/state/fsfreeze";
 }
 
+struct FoundList {
+  UniqueFd file;
+  storage::FreezeList list;
+};
+
 // Nothing: there is none. An empty list is one of nothing.
-Result<storage::FreezeList> ReadList(const std::string& path) {
-  const Result<UniqueFd> file = sys::Open(path, kReadFlags);
-  if (!file && IsMissing(file.error())) return storage::FreezeList{};
+Result<FoundList> FindList(const std::string& path) {
+  Result<UniqueFd> file = sys::Open(path, kReadFlags);
+  if (!file && IsMissing(file.error())) return FoundList{};
   if (!file) return Fail(file.error());
   const struct stat status = REEVE_TRY(sys::Stat(file->get()));
   if (!S_ISREG(status.st_mode)) return Fail(Code::kInvalidArgument, path + " is no file");
   REEVE_TRY(warden::CheckOwnership(status, path));
-  return storage::FreezeListFile(file->get()).Read();
+  storage::FreezeList list = REEVE_TRY(storage::FreezeListFile(file->get()).Read());
+  return FoundList{std::move(*file), std::move(list)};
+}
+
+// The worker that wrote the list has a lock on it until its last thread has ended (agent/sandbox/inherited.cc). Until then the
+// kernel may be carrying out a freeze of it, which no thaw before its end undoes.
+bool MayStillFreeze(const UniqueFd& list_file) {
+  return ::flock(list_file.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+}
+
+Result<storage::ThawReport> Thaw(const storage::FreezeList& list) {
+  const UniqueFd mountinfo = REEVE_TRY(sys::Open("/proc/self/mountinfo", O_RDONLY));
+  storage::KernelThawCalls calls(mountinfo.get());
+  storage::ThawReport report = storage::ThawAll(list.entries, calls);
+  for (const std::string& mount_point : report.thawed)
+    LogWarning(mount_point + " was still frozen by an agent that has ended, and is thawed");
+  return report;
+}
+
+// Thaws until no process of the worker is left, and once after that. Fails when one is left after `patience`.
+Result<storage::ThawReport> ThawUntilItsEnd(const FoundList& found, std::chrono::milliseconds patience) {
+  constexpr std::chrono::milliseconds kPause{50};
+  for (;; patience -= kPause) {
+    const bool is_last = !MayStillFreeze(found.file);
+    storage::ThawReport report = REEVE_TRY(Thaw(found.list));
+    if (is_last) return report;
+    if (patience <= kPause) return Fail(Code::kTimedOut, "the process that froze has not ended");
+    std::this_thread::sleep_for(kPause);
+  }
 }
 
 // The lock of run_directory.cc, under either of its names.
@@ -54,19 +92,25 @@ Status Forget(const std::string& path) {
 
 Status ThawLeftover(const std::string& run_directory, Thawing thawing) {
   const std::string path = ListPathIn(run_directory);
-  const storage::FreezeList list = REEVE_TRY(ReadList(path));
-  if (list.is_damaged) LogWarning(path + " is damaged: what it names is thawed, and there may have been more");
-  if (list.state == storage::FreezeListState::kNothing) return {};
-  if (thawing == Thawing::kFirst && IsInUse(run_directory)) return {};
-  const UniqueFd mountinfo = REEVE_TRY(sys::Open("/proc/self/mountinfo", O_RDONLY));
-  storage::KernelThawCalls calls(mountinfo.get());
-  const storage::ThawReport report = storage::ThawAll(list.entries, calls);
-  for (const std::string& mount_point : report.thawed)
-    LogWarning(mount_point + " was still frozen by an agent that has ended, and is thawed");
+  const FoundList found = REEVE_TRY(FindList(path));
+  if (found.list.is_damaged) LogWarning(path + " is damaged: what it names is thawed, and there may have been more");
+  if (found.list.state == storage::FreezeListState::kNothing) return {};
+  const bool is_in_use = IsInUse(run_directory);
+  if (thawing == Thawing::kFirst && is_in_use) return {};
+  // The worker of an agent that lives is not waited for.
+  const storage::ThawReport report =
+      REEVE_TRY(is_in_use ? Thaw(found.list) : ThawUntilItsEnd(found, kLeftoverPatience));
   for (const std::string& failure : report.failures) LogError("a file system may still be frozen: " + failure);
   if (!report.failures.empty())
     return Fail(Code::kUnavailable, std::to_string(report.failures.size()) + " file systems may still be frozen");
   return Forget(path);
+}
+
+Status ThawForStuckWorker(const std::string& run_directory, std::chrono::milliseconds patience) {
+  const FoundList found = REEVE_TRY(FindList(ListPathIn(run_directory)));
+  if (found.list.state == storage::FreezeListState::kNothing) return {};
+  REEVE_TRY(ThawUntilItsEnd(found, patience));
+  return {};
 }
 
 }  // namespace reeve::start

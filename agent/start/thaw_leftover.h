@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <string>
 
 #include "base/result.h"
@@ -15,5 +16,10 @@ enum class Thawing {
 // which cannot be. Without such a list, or a directory, there is nothing to do. Touches no file that may stand on a frozen
 // file system before all are thawed. Fails when one may still be frozen, or the list cannot be read.
 Status ThawLeftover(const std::string& run_directory, Thawing thawing);
+
+// In a child of the warden, for a freezing worker that was killed and does not end: thaws what the list names, again and again
+// until that process is gone or `patience` is over. The list stays for the next worker.
+// kTimedOut: it is not.
+Status ThawForStuckWorker(const std::string& run_directory, std::chrono::milliseconds patience);
 
 }  // namespace reeve::start

@@ -63,6 +63,16 @@ TEST_F(ThawLeftoverTest, WhatCannotBeReachedIsSaidAndTheListStays) {
   EXPECT_EQ(State(), FreezeListState::kFrozen);
 }
 
+// As a worker has it that was killed and is not gone.
+TEST_F(ThawLeftoverTest, TheListStaysAsLongAsItsWriterHasNotEnded) {
+  WriteList();
+  ASSERT_EQ(::flock(list_.get(), LOCK_SH | LOCK_NB), 0);
+  EXPECT_THAT(ThawForStuckWorker(directory_, {}), FailsSaying("has not ended"));
+  ASSERT_EQ(::flock(list_.get(), LOCK_UN), 0);
+  EXPECT_THAT(ThawForStuckWorker(directory_, {}), IsOk());
+  EXPECT_EQ(State(), FreezeListState::kFrozen);
+}
+
 TEST_F(ThawLeftoverTest, AStartLeavesTheFreezeOfAnotherThatRunsAlone) {
   WriteList();
   const auto lock = sys::Open(directory_ + "/lock", O_RDWR | O_CREAT, 0600);

@@ -20,6 +20,10 @@ namespace {
 // A child for each plugin that starts, the core and the log, with room for some that are stuck.
 constexpr size_t kMaxPreparers = 64;
 constexpr size_t kMaxDeviceOpeners = 32;
+constexpr size_t kMaxThawers = 1;
+// How often it is looked, while something is frozen, whether the worker that keeps it was killed and cannot end.
+constexpr std::chrono::milliseconds kFreezerLook{250};
+constexpr size_t kMaxStatBytes = 4096;
 // A killed worker that does not end (it sleeps in the kernel) is told to the core as ended after this.
 constexpr std::chrono::milliseconds kKillPatience{500};
 // How often a stopping warden looks whether everything has ended.
@@ -57,6 +61,7 @@ Warden::Warden(EventLoop& loop, WardenSetup setup)
       reaper_(loop),
       preparers_(loop, reaper_, kMaxPreparers),
       device_openers_(loop, reaper_, kMaxDeviceOpeners),
+      thawers_(loop, reaper_, kMaxThawers),
       devices_(loop, device_openers_,
                [this](uint32_t channel, Result<UniqueFd> device) { DeviceOpened(channel, std::move(device)); }) {}
 
@@ -408,6 +413,7 @@ Status Warden::OnWorkerHolds(uint32_t id, uint64_t held) {
   if (!IsFreezer(worker)) return Fail(Code::kBadMessage, "what it holds is not asked here");
   frozen_held_ = held;
   HoldLog(held > 0);
+  if (held > 0 && freezer_watch_ == 0) WatchFreezer();
   return {};
 }
 
@@ -416,6 +422,36 @@ Status Warden::OnWorkerQuiesces(uint32_t id) {
   if (!IsFreezer(*workers_.at(id)) || frozen_held_ == 0)
     return Fail(Code::kBadMessage, "who holds nothing that is frozen needs no quiet");
   return {};
+}
+
+void Warden::WatchFreezer() {
+  freezer_watch_ = 0;
+  if (frozen_held_ == 0) return;
+  const bool is_stuck = std::ranges::any_of(workers_, [this](const auto& entry) { return IsStuck(*entry.second); });
+  // One that is about to be reaped is no stuck one: the next worker keeps its freeze.
+  if (std::exchange(was_stuck_, is_stuck) && is_stuck && thawers_.running() == 0 && setup_.thaw_for_stuck_worker) {
+    LogWarning("a worker that froze file systems was killed and does not end: they are thawed for it");
+    const Result<pid_t> started = thawers_.Start({}, AnswerBy([this]() -> Result<ChildAnswer> {
+                                                   REEVE_TRY(setup_.thaw_for_stuck_worker());
+                                                   return ChildAnswer{};
+                                                 }),
+                                                 [](const Result<ChildAnswer>& answer) {
+                                                   if (!answer) return LogError(answer.error().message());
+                                                   if (answer->is_error) LogError(answer->text);
+                                                 });
+    if (!started) LogError(started.error().message());
+  }
+  freezer_watch_ = loop_.After(kFreezerLook, [this] { WatchFreezer(); });
+}
+
+// Its first thread is dead and another is not: the kernel tells nobody yet.
+bool Warden::IsStuck(const Worker& worker) const {
+  if (!IsFreezer(worker) || worker.pid < 0) return false;
+  if (worker.is_end_told) return true;
+  const Result<std::string> stat = sys::ReadFile("/proc/" + std::to_string(worker.pid) + "/stat", kMaxStatBytes);
+  if (!stat) return false;
+  const size_t name_end = stat->rfind(") ");
+  return name_end != std::string::npos && stat->size() > name_end + 2 && (*stat)[name_end + 2] == 'Z';
 }
 
 Status Warden::GiveToNewCore(Worker& worker) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -32,6 +33,8 @@ struct WardenSetup {
   std::string binary_directory;  // where reeve-core, reeve-worker and reeve-log are
   std::string notify_socket;     // $NOTIFY_SOCKET, may be empty
   wire::StatusFacts facts;       // but for what changes while the warden lives
+  // In a child: thaws for a freezing worker that was killed and cannot end by itself.
+  std::function<Status()> thaw_for_stuck_worker;
 };
 
 // The parent of all: starts core, log and workers, checks them from outside, serves what they may ask, and ends them. Not
@@ -101,6 +104,9 @@ class Warden final : public CoreServices, public WorkerServices {
   Status OnWorkerQuiesces(uint32_t worker) override;
   bool IsFreezer(const Worker& worker) const;
   bool HasFreezer() const;
+  // As long as something is frozen: a worker of it that was killed, and is held up by what it froze itself, is helped out.
+  void WatchFreezer();
+  bool IsStuck(const Worker& worker) const;
   Status GiveToNewCore(Worker& worker);
   void TellStarted(const Worker& worker, const UniqueFd& socket);
   void OnWorkerLost(uint32_t worker, const std::string& why) override { FailWorker(worker, why); }
@@ -134,6 +140,7 @@ class Warden final : public CoreServices, public WorkerServices {
   Reaper reaper_;
   RequestChildren preparers_;
   RequestChildren device_openers_;
+  RequestChildren thawers_;
   std::optional<WorkerAsks> asks_;
   Devices devices_;
   RestartRule restart_rule_;
@@ -144,8 +151,10 @@ class Warden final : public CoreServices, public WorkerServices {
   std::unique_ptr<wire::LogChannel> log_channel_;
   uint32_t last_worker_ = 0;
   std::map<uint32_t, std::unique_ptr<Worker>> workers_;
-  uint64_t frozen_held_ = 0;  // what the freezing plugin held when one of its workers last said so
-  bool is_outdated_ = false;  // by a package that was installed since
+  uint64_t frozen_held_ = 0;    // what the freezing plugin held when one of its workers last said so
+  uint64_t freezer_watch_ = 0;  // a timer; 0: none
+  bool was_stuck_ = false;      // at the last look
+  bool is_outdated_ = false;    // by a package that was installed since
   bool is_stopping_ = false;
   int exit_code_ = 0;
 };
