@@ -27,6 +27,7 @@ class CommandAccess {
   // `enabled` of guest-info: it may, and for exec and file commands some arguments could pass.
   bool IsEnabled(Asker& asker, const Command& command) const;
 
+  bool is_frozen() const { return freeze_.is_frozen(); }
   // What policy says of the command as such.
   const policy::Decision& Decide(Asker& asker, const Command& command) const;
 

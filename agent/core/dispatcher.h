@@ -21,7 +21,7 @@ class Dispatcher final : public RequestHandler {
     const CommandTable& table;
     const policy::Decider& decider;
     const CommandAccess& access;
-    const OwnCommands& own;
+    OwnCommands& own;
     WorkerCalls& workers;
     Audit& audit;
     Clock& clock;

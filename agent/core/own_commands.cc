@@ -31,7 +31,16 @@ void AppendEntry(std::string& json, const Command& command, bool is_enabled) {
 
 }  // namespace
 
-Reply OwnCommands::Info(Asker& asker) const {
+const std::string& OwnCommands::Info(Asker& asker) {
+  const InfoKey key{asker.channel_index, asker.peer.kind, asker.peer_number(), access_.is_frozen()};
+  if (info_.empty() || key != info_key_) {
+    info_ = InfoText(asker);
+    info_key_ = key;
+  }
+  return info_;
+}
+
+std::string OwnCommands::InfoText(Asker& asker) const {
   std::string json = "{\"version\": ";
   json::AppendString(json, config_.guest_info_version);
   json += ", \"supported_commands\": [";
@@ -42,14 +51,14 @@ Reply OwnCommands::Info(Asker& asker) const {
     is_first = false;
     AppendEntry(json, command, access_.IsEnabled(asker, command));
   }
-  return Reply::Return(json + "]}");
+  return json + "]}";
 }
 
-Reply OwnCommands::Run(Asker& asker, const Command& command, const Request& request) const {
+Reply OwnCommands::Run(Asker& asker, const Command& command, const Request& request) {
   const std::string& name = command.spec->name;
   if (name == "guest-ping") return Reply::Return("{}");
   if (name == "guest-sync" || name == "guest-sync-delimited") return Sync(request);
-  if (name == "guest-info") return Info(asker);
+  if (name == "guest-info") return Reply::Return(Info(asker));
   // The core's manifest names a command that this build has not got: the installation is mixed.
   return Reply::Failure(ErrorClass::kCommandNotFound, "The command " + name + " has not been found");
 }
