@@ -11,8 +11,9 @@ namespace {
 
 using Milliseconds = Freezer::Milliseconds;
 
-// Of the two seconds that a plugin has for its end.
-constexpr Milliseconds kEndingMs{1700};
+// Nobody else may be left to thaw what the kernel is freezing yet, so this is far more than the two seconds that plugins have for
+// their end. A warden that waits does not kill a worker that thaws, and the service manager's next step waits for it (reeved --thaw).
+constexpr std::chrono::minutes kEndingPatience{2};
 
 constexpr char kEndedEarly[] = "an earlier process of this plugin ended while it froze or thawed";
 
@@ -390,7 +391,8 @@ void FreezeCycle::ThawBeforeEnd() {
   } else {
     world_.thawing->Do(thaw);
   }
-  if (result.wait_for(kEndingMs) == std::future_status::ready && result.get()) static_cast<void>(freezer_.Release());
+  if (result.wait_for(kEndingPatience) == std::future_status::ready && result.get())
+    static_cast<void>(freezer_.Release());
 }
 
 }  // namespace reeve::fsfreeze
