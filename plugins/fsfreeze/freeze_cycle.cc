@@ -149,7 +149,13 @@ void FreezeCycle::FreezeTargets(std::vector<Target> targets) {
   world_.freezing->Do([this, targets = std::move(targets), left = TimeLeft()] {
     gate_.Close([this] { return freezer_.is_cancelled(); });
     FreezeOutcome outcome = freezer_.Freeze(targets, settings_.on_mount_failure, left);
-    agent_.Post([this, outcome = std::move(outcome)] { OnFreezeDone(outcome); });
+    // A thaw that began meanwhile may hang: thawing writes, and on a loop device that waits for the file system below, whose freeze
+    // has only now come to its end. This thread is the one that is free to thaw it.
+    const size_t thawed = outcome.error.empty() ? 0 : freezer_.ThawHeld().thawed_count;
+    agent_.Post([this, outcome = std::move(outcome), thawed] {
+      thawed_count_ += thawed;
+      OnFreezeDone(outcome);
+    });
   });
 }
 

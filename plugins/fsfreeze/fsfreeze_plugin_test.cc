@@ -351,6 +351,22 @@ TEST_F(FsfreezePluginTest, WhatHangsForWhatIsFrozenIsSetFreeByAThaw) {
   EXPECT_EQ(calls().frozen_count(), 0u);
 }
 
+// Thawing writes: that of a loop device waits for the file system below, whose freeze is under way.
+TEST_F(FsfreezePluginTest, WhatIsFrozenLastIsThawedThoughAThawBeforeItHangs) {
+  Load();
+  stage_.thawing.is_immediate = false;
+  std::shared_ptr<Answer> thaw;
+  calls().on_freeze = [&](const std::string& path) {
+    if (path == "/" && !thaw) thaw = agent_.Begin("guest-fsfreeze-thaw", "{}");
+  };
+  const auto freeze = agent_.Begin("guest-fsfreeze-freeze", "{}");
+  Turns();
+  ASSERT_TRUE(thaw);
+  EXPECT_EQ(calls().frozen_count(), 0u);
+  while (!stage_.thawing.waiting.empty()) stage_.thawing.DoOne(), Turns();
+  EXPECT_EQ(thaw->value, "2");
+}
+
 TEST_F(FsfreezePluginTest, WhatHangsForWhatOthersFrozeIsSetFreeByAHostsThaw) {
   Load();
   stage_.mounts->listing.targets.push_back({{8, 3}, "/backup", "ext4"});
