@@ -2,9 +2,9 @@
 
 namespace reeve::inventory {
 
-Result<FileStamp> StampOf(const char* path) {
+Result<FileStamp> StampOf(const std::string& path) {
   struct stat file{};
-  if (::stat(path, &file) < 0) return FailErrno(std::string("look at ") + path);
+  if (::stat(path.c_str(), &file) < 0) return FailErrno("look at " + path);
   return FileStamp{file.st_dev, file.st_ino, file.st_size, file.st_ctim};
 }
 

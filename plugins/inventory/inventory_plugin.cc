@@ -3,6 +3,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "plugins/inventory/containers.h"
 #include "plugins/inventory/devices.h"
 #include "plugins/inventory/disk_reply.h"
@@ -16,8 +18,6 @@
 #include "plugins/inventory/routes.h"
 #include "plugins/inventory/services.h"
 #include "plugins/inventory/statistics.h"
-#include "plugins/inventory/time_zone.h"
-#include "plugins/inventory/users.h"
 
 namespace reeve::inventory {
 namespace {
@@ -48,6 +48,10 @@ void Answer(plugin::Reply& reply, const Result<T>& value) {
 
 InventoryPlugin::InventoryPlugin(plugin::Agent& agent, PackageDatabases databases)
     : Plugin(agent),
+      os_info_(OnOutdated()),
+      time_zone_(OnOutdated()),
+      users_(OnOutdated()),
+      dpkg_directory_(std::filesystem::path(databases.dpkg_status).parent_path()),
       mounts_(agent.Inherited("mountinfo")),
       disks_(storage::Sysfs(), udev_),
       usages_({.post = [&agent](std::function<void()> call) { agent.Post(std::move(call)); },
@@ -55,6 +59,14 @@ InventoryPlugin::InventoryPlugin(plugin::Agent& agent, PackageDatabases database
                                  std::function<void()> call) { agent.After(delay_ms, std::move(call)); }}),
       programs_(agent),
       packages_(programs_, std::move(databases)) {}
+
+std::function<void()> InventoryPlugin::OnOutdated() {
+  return [this] { agent().Renew(); };
+}
+
+void InventoryPlugin::RenewIfOutdated(const GrantedPath& path) {
+  if (path.IsOutdated()) agent().Renew();
+}
 
 Result<int> InventoryPlugin::Inherited(const char* name) const {
   const int fd = agent().Inherited(name);
@@ -83,11 +95,13 @@ void InventoryPlugin::GetTime(const Request&, const GuestGetTime&, Reply& reply)
 }
 
 void InventoryPlugin::GetTimezone(const Request&, const GuestGetTimezone&, Reply& reply) {
-  Answer(reply, TimeZoneNow());
+  Answer(reply, time_zone_.Now());
 }
 
 void InventoryPlugin::GetUsers(const Request&, const GuestGetUsers&, Reply& reply) {
-  Answer(reply, UsersNow());
+  const auto users = users_.Now();
+  if (!users) return AnswerError(reply, users.error());
+  reply.ReturnValue(**users);
 }
 
 void InventoryPlugin::GetInterfaces(const Request&, const GuestNetworkGetInterfaces&, Reply& reply) {
@@ -144,10 +158,12 @@ void InventoryPlugin::GetDevices(const Request&, const GuestGetDevices&, Reply& 
 }
 
 void InventoryPlugin::GetDisks(const Request&, const GuestGetDisks&, Reply& reply) {
+  RenewIfOutdated(udev_directory_);
   reply.ReturnValue(DiskInfosOf(disks_.Current(agent().NowMs())));
 }
 
 void InventoryPlugin::GetFsinfo(const Request&, const GuestGetFsinfo&, Reply& reply) {
+  RenewIfOutdated(udev_directory_);
   const Result<int> mountinfo = Inherited("mountinfo");
   if (!mountinfo) return AnswerError(reply, mountinfo.error());
   const Result<const storage::MountList*> list = mounts_.Current();
@@ -226,6 +242,7 @@ void InventoryPlugin::Cancelled(uint64_t request_id) {
 void InventoryPlugin::ListPackages(const Request& request, const InventoryPackages& arguments, Reply& reply) {
   const Result<Page> page = PageOf(arguments.offset, arguments.limit, kMaxPackagesTold);
   if (!page) return AnswerError(reply, page.error());
+  RenewIfOutdated(dpkg_directory_);
   packages_.List(request.id, [kept = Keep(request, reply), page = *page,
                               prefix = arguments.prefix](const Result<const PackageList*>& list) {
     if (!kept->is_open()) return;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -11,7 +12,9 @@
 #include "plugins/inventory/packages.h"
 #include "plugins/inventory/program_output.h"
 #include "plugins/inventory/system_names.h"
+#include "plugins/inventory/time_zone.h"
 #include "plugins/inventory/usage_reader.h"
+#include "plugins/inventory/users.h"
 #include "reeve/plugin.hpp"
 #include "storage/disk_table.h"
 #include "storage/mounts.h"
@@ -57,6 +60,9 @@ class InventoryPlugin : public plugin::Plugin {
   void Cancelled(uint64_t request_id) override;
 
  private:
+  // What the sandbox lets in as it was is not what stands there now: the next request goes to another process.
+  std::function<void()> OnOutdated();
+  void RenewIfOutdated(const GrantedPath& path);
   // Of the manifest's `inherit:`, lent.
   Result<int> Inherited(const char* name) const;
   // The whole text of an inherited file of /proc as it is now.
@@ -69,6 +75,11 @@ class InventoryPlugin : public plugin::Plugin {
   Measurements MeasureNow();
 
   OsInfo os_info_;
+  LocalTimeZone time_zone_;
+  LoggedInUsers users_;
+  // Directories whose files are read in passing.
+  GrantedPath udev_directory_{"/run/udev"};
+  GrantedPath dpkg_directory_;
   std::optional<NetlinkTables> tables_;  // from their first use on
   storage::MountTable mounts_;
   storage::UdevDatabase udev_;

@@ -33,7 +33,7 @@ Result<PackageRows> ReadDpkgStatus(const std::string& path) {
 std::vector<std::optional<FileStamp>> StampsOf(const std::vector<std::string>& paths) {
   std::vector<std::optional<FileStamp>> stamps;
   for (const std::string& path : paths) {
-    const Result<FileStamp> stamp = StampOf(path.c_str());
+    const Result<FileStamp> stamp = StampOf(path);
     stamps.push_back(stamp ? std::optional(*stamp) : std::nullopt);
   }
   return stamps;

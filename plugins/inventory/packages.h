@@ -12,8 +12,8 @@
 
 namespace reeve::inventory {
 
-// Where the package managers keep their lists. The first is read; of the others only their state is looked at, to see
-// whether what rpm said still holds.
+// Where the package managers keep their lists. The first is read; of the others only their state is looked at, which
+// takes no right, to see whether what rpm said still holds.
 struct PackageDatabases {
   std::string dpkg_status = "/var/lib/dpkg/status";
   std::vector<std::string> rpm = {"/var/lib/rpm/rpmdb.sqlite",          "/var/lib/rpm/rpmdb.sqlite-wal",

@@ -2,7 +2,6 @@
 
 #include <sys/utsname.h>
 
-#include "base/sys.h"
 #include "reeve/typed.hpp"
 
 namespace reeve::inventory {
@@ -34,18 +33,19 @@ inventory_manifest::GuestOSInfo OsInfoOf(const OsRelease& release) {
 }  // namespace
 
 std::optional<OsInfo::File> OsInfo::Look() const {
-  for (const std::string& path : places_) {
-    if (const Result<FileStamp> stamp = StampOf(path.c_str())) return File{path.c_str(), *stamp};
+  for (const GrantedPath& place : places_) {
+    if (const Result<FileStamp> stamp = place.Stamp()) return File{&place, *stamp};
   }
   return std::nullopt;
 }
 
 std::string_view OsInfo::Json() {
   const std::optional<File> file = Look();
+  if (file && file->place->IsLater(file->stamp)) on_outdated_();
   if (!json_.empty() && file == file_) return json_;
   OsRelease release;
   if (file) {
-    const Result<std::string> text = sys::ReadFile(file->path, kMaxOsReleaseBytes);
+    const Result<std::string> text = file->place->ReadFile(kMaxOsReleaseBytes);
     if (!text && !json_.empty()) return json_;
     if (text) release = ParseOsRelease(*text);
   }

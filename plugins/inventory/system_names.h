@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -9,6 +10,7 @@
 #include "base/result.h"
 #include "inventory_commands.hpp"
 #include "plugins/inventory/file_stamp.h"
+#include "plugins/inventory/granted_path.h"
 #include "plugins/inventory/os_release.h"
 
 // What kernel and distribution call themselves.
@@ -18,22 +20,24 @@ namespace reeve::inventory {
 // Kernel, and the first os-release that is there: of /etc and /usr/lib, if nothing else is said.
 class OsInfo {
  public:
+  // `on_outdated` is called at each answer while an os-release stands there that came after this process.
+  explicit OsInfo(std::function<void()> on_outdated) : on_outdated_(std::move(on_outdated)) {}
   // Only this one. REQUIRES: before the first Json().
-  void UseFile(std::string path) { places_ = {std::move(path)}; }
+  void UseFile(const std::string& path) { places_ = {GrantedPath(path)}; }
   // A GuestOSInfo as JSON, good until the next call; the file is read again when it has changed. Without one only the
-  // kernel is known. One that cannot be read counts as unchanged: a sandbox lets in files and not their names, so what
-  // replaced one is read by the next process only.
+  // kernel is known. Of one that cannot be read the last that could is told.
   std::string_view Json();
 
  private:
   struct File {
-    const char* path = nullptr;  // of `places_`
+    const GrantedPath* place = nullptr;  // of `places_`
     FileStamp stamp;
-    friend bool operator==(const File& a, const File& b) { return a.path == b.path && a.stamp == b.stamp; }
+    friend bool operator==(const File& a, const File& b) { return a.place == b.place && a.stamp == b.stamp; }
   };
   std::optional<File> Look() const;
 
-  std::vector<std::string> places_ = {"/etc/os-release", "/usr/lib/os-release"};
+  std::function<void()> on_outdated_;
+  std::vector<GrantedPath> places_ = {GrantedPath("/etc/os-release"), GrantedPath("/usr/lib/os-release")};
   std::optional<File> file_;  // what `json_` was made of
   std::string json_;
 };

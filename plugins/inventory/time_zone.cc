@@ -4,19 +4,27 @@
 
 #include <ctime>
 
-#include "base/sys.h"
-
 namespace reeve::inventory {
 
 using inventory_manifest::GuestTimezone;
 
-Result<GuestTimezone> TimeZoneNow() {
+// Into the C library, which keeps it.
+Status LocalTimeZone::Load() {
+  const bool is_outdated = file_.IsOutdated();
+  if (is_outdated) on_outdated_();
   // The C library would take UTC, and tell nobody.
-  const Result<UniqueFd> file = sys::Open("/etc/localtime", O_RDONLY);
+  const Result<UniqueFd> file = file_.OpenFile();
+  if (!file && is_outdated && is_loaded_ && file.error().code() == Code::kDenied) return {};
   if (!file && file.error().code() != Code::kNotFound) return Fail(file.error());
+  ::tzset();  // localtime_r alone would read the zone once for all time
+  is_loaded_ = true;
+  return {};
+}
+
+Result<GuestTimezone> LocalTimeZone::Now() {
+  REEVE_TRY(Load());
   const time_t now = ::time(nullptr);
   tm local{};
-  ::tzset();  // localtime_r alone would read the zone once for all time
   if (::localtime_r(&now, &local) == nullptr) return FailErrno("tell the local time");
   return GuestTimezone{.zone = local.tm_zone, .offset = local.tm_gmtoff};
 }

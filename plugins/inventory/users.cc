@@ -5,8 +5,6 @@
 #include <cstring>
 #include <unordered_map>
 
-#include "base/sys.h"
-
 namespace reeve::inventory {
 
 using inventory_manifest::GuestUser;
@@ -29,11 +27,15 @@ std::vector<GuestUser> UsersIn(Bytes utmp) {
   return users;
 }
 
-Result<std::vector<GuestUser>> UsersNow() {
-  const Result<std::string> file = sys::ReadFile(kUtmpPath, kMaxUtmpBytes);
-  if (file) return UsersIn(AsBytes(*file));
-  if (file.error().code() == Code::kNotFound) return std::vector<GuestUser>();
-  return Fail(file.error());
+Result<const std::vector<GuestUser>*> LoggedInUsers::Now() {
+  const bool is_outdated = utmp_.IsOutdated();
+  if (is_outdated) on_outdated_();
+  const Result<std::string> file = utmp_.ReadFile(kMaxUtmpBytes);
+  if (!file && is_outdated && file.error().code() == Code::kDenied) return &users_;
+  users_.clear();
+  if (file) users_ = UsersIn(AsBytes(*file));
+  if (!file && file.error().code() != Code::kNotFound) return Fail(file.error());
+  return &users_;
 }
 
 }  // namespace reeve::inventory

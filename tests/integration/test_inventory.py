@@ -18,12 +18,16 @@ import zoneinfo
 import pytest
 
 from running_agent import Agent, QEMU_GA, connect, qemu_ga_words, reeve_words
-from running_reeve import reeve_in_directory, status_of
+from running_reeve import reeve_in_directory, status_of, wait_until
 from side_by_side import text_of, value_of
 
 ORDINARY_LIMIT_S = 0.05
 # VDSM gives up after that.
 CLIENT_LIMIT_S = 1
+# Of a host; far below any that there is.
+POLL_S = 0.1
+# Far above what anything takes on a busy machine.
+HANG_LIMIT_S = 30
 USER_PROCESS, DEAD_PROCESS = 7, 8
 
 
@@ -222,33 +226,115 @@ def test_os_release_in_single_quotes_and_with_a_bad_line_is_still_read(private):
     assert (info["name"], info.get("id")) == ("Changed", None)
 
 
-def test_os_release_that_was_replaced_under_the_worker_keeps_its_last_values(private):
+# ---- files that others take the place of, while a host polls
+
+
+class OwnEtc:
+    """/etc of the test's own, so that what stands in it can be replaced."""
+
+    def __init__(self, private):
+        self.path = private.directory / "etc"
+        self.path.mkdir(0o755)
+        for name in ("passwd", "group", "nsswitch.conf", "ld.so.cache"):
+            shutil.copy(f"/etc/{name}", self.path)
+        private.run("mount", "--bind", str(self.path), "/etc")
+
+    def put(self, name, data):
+        """In the place of what stands there, as package managers do."""
+        new = self.path / "new"
+        new.write_bytes(data)
+        new.chmod(0o644)
+        new.rename(self.path / name)
+
+
+def polled_until(client, command, claim):
+    """The first value for which `claim` is true, asked as a host does that polls; no request may fail."""
+    def value():
+        time.sleep(POLL_S)
+        found = value_of(client.call(command))
+        return [found] if claim(found) else None
+
+    return wait_until(value, HANG_LIMIT_S, command)[0]
+
+
+def test_os_release_that_was_replaced_is_told_while_a_host_polls(private):
+    etc = OwnEtc(private)
+    etc.put("os-release", b"NAME=first\n")
+    place = private.start()
+    with connect(place.reeve) as client:
+        for name in ("first", "second", "third"):
+            etc.put("os-release", f"NAME={name}\n".encode())
+            polled_until(client, "guest-get-osinfo", lambda info: info["name"] == name)
+        (etc.path / "os-release").unlink()
+        distribution = polled_until(client, "guest-get-osinfo", lambda info: info.get("name") != "third")
+        assert distribution["kernel-release"] == os.uname().release
+        etc.put("os-release", b"NAME=back\n")
+        polled_until(client, "guest-get-osinfo", lambda info: info["name"] == "back")
+
+
+def test_os_release_under_another_mount_is_told(private):
     for name in ("first", "second"):
         (private.directory / name).write_text(f"NAME={name}\n")
     private.run("mount", "--bind", str(private.directory / "first"), "/usr/lib/os-release")
     place = private.start()
-    assert place.value("guest-get-osinfo")["name"] == "first"
-    private.run("mount", "--bind", str(private.directory / "second"), "/usr/lib/os-release")
-    info = place.value("guest-get-osinfo")
-    assert (info["name"], info["kernel-release"]) == ("first", os.uname().release)
+    with connect(place.reeve) as client:
+        assert value_of(client.call("guest-get-osinfo"))["name"] == "first"
+        private.run("mount", "--bind", str(private.directory / "second"), "/usr/lib/os-release")
+        polled_until(client, "guest-get-osinfo", lambda info: info["name"] == "second")
+
+
+def test_zone_that_was_replaced_is_told_while_a_host_polls(private):
+    zones = pathlib.Path("/usr/share/zoneinfo/Asia")
+    if not zones.exists():
+        pytest.skip("no zoneinfo on this machine")
+    etc = OwnEtc(private)
+    etc.put("localtime", (zones / "Tokyo").read_bytes())
+    place = private.start()
+    with connect(place.reeve) as client:
+        assert value_of(client.call("guest-get-timezone"))["zone"] == "JST"
+        etc.put("localtime", (zones / "Kathmandu").read_bytes())
+        polled_until(client, "guest-get-timezone", lambda zone: zone["offset"] == 5 * 3600 + 45 * 60)
+        (etc.path / "localtime").unlink()
+        polled_until(client, "guest-get-timezone", lambda zone: zone == {"zone": "UTC", "offset": 0})
+        (etc.path / "localtime").symlink_to("../usr/share/zoneinfo/Asia/Tokyo")
+        polled_until(client, "guest-get-timezone", lambda zone: zone["zone"] == "JST")
+
+
+def test_logins_in_a_file_that_came_later_are_told_while_a_host_polls(private):
+    place = private.start()
+    with connect(place.reeve) as client:
+        assert value_of(client.call("guest-get-users")) == []
+        for name in (b"early", b"late"):
+            private.run("tee", "/run/utmp.new", input=record(USER_PROCESS, name, 100))
+            private.run("mv", "/run/utmp.new", "/run/utmp")
+            polled_until(client, "guest-get-users", lambda users: [user["user"] for user in users] == [name.decode()])
+
+
+def test_worker_whose_files_stay_is_not_renewed(private):
+    etc = OwnEtc(private)
+    etc.put("os-release", b"NAME=here\n")
+    etc.put("localtime", b"no zone")
+    private.run("touch", "/run/utmp")
+    place = private.start()
+    with connect(place.reeve) as client:
+        commands = [*GETTERS, "guest-get-disks", "guest-get-fsinfo", "inventory-packages"]
+        for _ in range(8):  # longer than the second that a worker lives at least
+            for command in commands:
+                client.call(command)
+            time.sleep(0.2)
+        assert "another process takes its place" not in (private.directory / "reeve/log").read_text()
+
+
+def test_zone_that_cannot_be_read_is_an_error_and_not_utc(private):
+    etc = OwnEtc(private)
+    etc.put("localtime", b"")
+    (etc.path / "localtime").chmod(0)
+    place = private.start()
+    reply, _ = place.ask("guest-get-timezone")
+    assert text_of(reply) == "open /etc/localtime: Permission denied"
 
 
 # ---- time
-
-
-def test_zone_that_was_replaced_by_one_that_cannot_be_read_is_an_error_and_not_utc(private):
-    etc = private.directory / "etc"
-    etc.mkdir(0o755)
-    for name in ("passwd", "group", "nsswitch.conf", "ld.so.cache"):
-        shutil.copy(f"/etc/{name}", etc)
-    shutil.copy("/usr/share/zoneinfo/Asia/Tokyo", etc / "localtime")
-    private.run("mount", "--bind", str(etc), "/etc")
-    place = private.start()
-    assert place.value("guest-get-timezone")["zone"] == "JST"
-    shutil.copy("/usr/share/zoneinfo/Asia/Kathmandu", etc / "new")
-    (etc / "new").rename(etc / "localtime")
-    reply, _ = place.ask("guest-get-timezone")
-    assert text_of(reply) == "open /etc/localtime: Permission denied"
 
 
 def test_time_lies_between_qemu_gas(machine):

@@ -97,11 +97,11 @@ class FakeAgent {
   }
 
   // Query, create, configure, activate, start. Returns the first status that is not REEVE_OK.
-  int32_t Load() {
+  int32_t Load(std::string_view settings = "{}") {
     EXPECT_EQ(reeve_plugin_query(&agent_, &descriptor_), REEVE_OK);
     plugin_.struct_size = sizeof plugin_;
     if (int32_t status = descriptor_->create(&agent_, &plugin_); status != REEVE_OK) return status;
-    if (int32_t status = plugin_.configure(plugin_.self, StrOf("{}")); status != REEVE_OK) return status;
+    if (int32_t status = plugin_.configure(plugin_.self, StrOf(settings)); status != REEVE_OK) return status;
     if (int32_t status = plugin_.activate(plugin_.self); status != REEVE_OK) return status;
     return plugin_.start(plugin_.self);
   }
