@@ -20,20 +20,12 @@ namespace {
 // A child for each plugin that starts, the core and the log, with room for some that are stuck.
 constexpr size_t kMaxPreparers = 64;
 constexpr size_t kMaxDeviceOpeners = 32;
-constexpr size_t kMaxThawers = 1;
-// How often it is looked, while something is frozen, whether the worker that keeps it was killed and cannot end.
-constexpr std::chrono::milliseconds kFreezerLook{250};
-constexpr size_t kMaxStatBytes = 4096;
 // A killed worker that does not end (it sleeps in the kernel) is told to the core as ended after this.
 constexpr std::chrono::milliseconds kKillPatience{500};
 // How often a stopping warden looks whether everything has ended.
 constexpr std::chrono::milliseconds kEndLook{10};
 // A core or log process whose files cannot be had is tried again after this.
 constexpr std::chrono::seconds kRetryDelay{1};
-
-// The log process stands confined within their product, or it is ended.
-constexpr std::chrono::milliseconds kLogCheckDelay{500};
-constexpr int kLogChecks = 20;
 
 static_assert(wire::kFirstListenerFd == sandbox::kFirstExtraFd, "one number, said in two rooms");
 
@@ -61,23 +53,21 @@ Warden::Warden(EventLoop& loop, WardenSetup setup)
       reaper_(loop),
       preparers_(loop, reaper_, kMaxPreparers),
       device_openers_(loop, reaper_, kMaxDeviceOpeners),
-      thawers_(loop, reaper_, kMaxThawers),
       devices_(loop, device_openers_,
-               [this](uint32_t channel, Result<UniqueFd> device) { DeviceOpened(channel, std::move(device)); }) {}
-
-Warden::~Warden() {
-  HoldLog(false);
-  if (log_channel_) SetLogSink(nullptr);
+               [this](uint32_t channel, Result<UniqueFd> device) { DeviceOpened(channel, std::move(device)); }),
+      log_(
+          {loop, reaper_, preparers_, setup_.config, setup_.blob, setup_.binary_directory}, [this] { OnLogChanged(); },
+          [this](const Error& why) { DoesNotStart("reeve-log", why, [this] { log_.Prepare(); }); }) {
+  freezer_.emplace(loop, reaper_, setup_.config, workers_, std::move(setup_.thaw_for_stuck_worker));
 }
 
 Status Warden::Start() {
-  if (WantsLog()) {
-    log_sockets_ = REEVE_TRY(sys::SocketPair(SOCK_SEQPACKET));
-    log_channel_ = std::make_unique<wire::LogChannel>(REEVE_TRY(sys::Duplicate(log_sockets_.second.get())));
-    PrepareLog();
-  } else {
+  if (!log_.IsWanted()) {
     PrepareCore();
+    return {};
   }
+  REEVE_TRY(log_.Open());
+  log_.Prepare();
   return {};
 }
 
@@ -85,19 +75,20 @@ Status Warden::Start() {
 
 void Warden::PrepareCore() {
   if (is_stopping_) return;
+  is_core_begun_ = true;
   WantedFiles wanted;
   wanted.binary = setup_.binary_directory + "/reeve-core";
   PrepareFiles(preparers_, wanted, [this](Result<PreparedFiles> files) {
     const Status started = files ? StartCore(std::move(*files)) : Status(Fail(files.error()));
-    if (!started) DoesNotStart("reeve-core", started.error(), &Warden::PrepareCore);
+    if (!started) DoesNotStart("reeve-core", started.error(), [this] { PrepareCore(); });
   });
 }
 
-void Warden::DoesNotStart(const char* name, const Error& why, void (Warden::*prepare)()) {
+void Warden::DoesNotStart(const char* name, const Error& why, std::function<void()> retry) {
   if (is_stopping_) return;
   LogError(std::string(name) + " does not start: " + why.message());
   if (has_served_) {
-    loop_.After(kRetryDelay, [this, prepare] { (this->*prepare)(); });
+    loop_.After(kRetryDelay, std::move(retry));
     return;
   }
   exit_code_ = 1;
@@ -116,7 +107,7 @@ Status Warden::StartCore(PreparedFiles files) {
   setup.Place(REEVE_TRY(sys::Duplicate(STDERR_FILENO)), STDERR_FILENO);
   setup.Place(std::move(control.second), sandbox::kControlFd);
   setup.Place(REEVE_TRY(sys::Duplicate(setup_.blob.get())), sandbox::kPolicyFd);
-  if (log_sockets_.second) setup.Place(REEVE_TRY(sys::Duplicate(log_sockets_.second.get())), wire::kCoreLogFd);
+  if (log_.writing_end()) setup.Place(REEVE_TRY(sys::Duplicate(log_.writing_end().get())), wire::kCoreLogFd);
   int number = wire::kFirstListenerFd;
   for (const UniqueFd& listener : setup_.listeners) setup.Place(REEVE_TRY(sys::Duplicate(listener.get())), number++);
   core_.fds = PlannedFds(setup);
@@ -136,21 +127,17 @@ Status Warden::CheckCore() {
 void Warden::TellFacts() {
   if (!core_.peer) return;
   setup_.facts.core_pid = static_cast<uint32_t>(core_.pid);
-  setup_.facts.log_pid = log_pid_ < 0 ? 0 : static_cast<uint32_t>(log_pid_);
+  setup_.facts.log_pid = log_.pid() < 0 ? 0 : static_cast<uint32_t>(log_.pid());
   const auto [head, texts] = wire::Encode(setup_.facts);
   core_.peer->Send(wire::Type::kStatusFacts, head, texts);
 }
 
 void Warden::OnCoreChecked() {
-  if (frozen_held_ > 0) core_.peer->Send(wire::Type::kStillFrozen, wire::Hold{frozen_held_});
-  std::vector<uint32_t> lost;
-  for (auto& [id, worker] : workers_) {
-    if (!IsFreezer(*worker) || !worker->is_ready || worker->is_end_told) continue;
-    const Status given = GiveToNewCore(*worker);
-    if (!given) LogError(Named(worker->name.c_str(), given.error().message()));
-    if (!given) lost.push_back(id);
-  }
-  for (const uint32_t id : lost) FailWorker(id, "it could not be given to the next core");
+  if (freezer_->is_frozen()) core_.peer->Send(wire::Type::kStillFrozen, wire::Hold{freezer_->held()});
+  Worker* const keeper = freezer_->Keeper();
+  if (keeper == nullptr) return;
+  const Status given = GiveToNewCore(*keeper);
+  if (!given) FailWorker(keeper->id, "it could not be given to the next core: " + given.error().message());
 }
 
 void Warden::OnCoreServing() {
@@ -170,9 +157,9 @@ void Warden::OnOtherBuild() {
 void Warden::EndWhenIdle() {
   if (!has_served_) exit_code_ = 1;
   // Without a core that can serve nobody but the end of this service thaws before its time.
-  const bool is_frozen = frozen_held_ > 0 && core_.peer && core_.peer->is_serving();
+  const bool is_frozen = freezer_->is_frozen() && core_.peer && core_.peer->is_serving();
   // Nor is there a worker that could thaw when it has ended: the next one would be of the other build too.
-  const bool is_frozen_for_good = is_frozen && !HasFreezer();
+  const bool is_frozen_for_good = is_frozen && freezer_->Keeper() == nullptr;
   if (is_frozen_for_good || (asks_->programs().running() == 0 && !is_frozen)) return BeginStop();
   loop_.After(kRetryDelay, [this] { EndWhenIdle(); });
 }
@@ -193,8 +180,7 @@ void Warden::CoreEnded(int wait_status) {
   // What it held is lost; the host sees its channel close, or no answer, never two. Programs go on.
   std::vector<uint32_t> ids;
   for (auto& [id, worker] : workers_) {
-    // What is frozen has no other keeper.
-    if (IsFreezer(*worker) && worker->is_ready) continue;
+    if (freezer_->IsOne(*worker) && worker->is_ready) continue;
     worker->is_end_told = true;
     ids.push_back(id);
   }
@@ -207,65 +193,9 @@ void Warden::CoreEnded(int wait_status) {
   loop_.After(restart_rule_.NextDelay(loop_.Now() - core_.started_at), [this] { PrepareCore(); });
 }
 
-// The log process.
-
-bool Warden::WantsLog() const {
-  return !setup_.config.log.log_file.empty() || !setup_.config.log.audit_file.empty();
-}
-
-void Warden::PrepareLog() {
-  if (is_stopping_) return;
-  WantedFiles wanted;
-  wanted.binary = setup_.binary_directory + "/reeve-log";
-  wanted.log_file = setup_.config.log.log_file;
-  wanted.audit_file = setup_.config.log.audit_file;
-  PrepareFiles(preparers_, wanted, [this](Result<PreparedFiles> files) {
-    const Status started = files ? StartLog(std::move(*files)) : Status(Fail(files.error()));
-    if (!started) return DoesNotStart("reeve-log", started.error(), &Warden::PrepareLog);
-    if (!has_served_ && core_.pid < 0) PrepareCore();
-  });
-}
-
-Status Warden::StartLog(PreparedFiles files) {
-  if (is_stopping_) return {};
-  ConfinedSetup setup{.profile = &setup_.config.log_process,
-                      .argv = {"reeve-log"},
-                      .files = {},
-                      .fds = {},
-                      .run_directory = setup_.config.run_directory,
-                      .plugin_path = {}};
-  setup.Place(REEVE_TRY(sys::Duplicate(STDERR_FILENO)), STDERR_FILENO);
-  setup.Place(REEVE_TRY(sys::Duplicate(setup_.blob.get())), sandbox::kPolicyFd);
-  setup.Place(REEVE_TRY(sys::Duplicate(log_sockets_.first.get())), wire::kLogRecordsFd);
-  if (files.log_file) setup.Place(std::move(files.log_file), wire::kLogFileFd);
-  if (files.audit_file) setup.Place(std::move(files.audit_file), wire::kAuditFileFd);
-  setup.files = std::move(files);
-  Child child = REEVE_TRY(StartConfined(loop_, setup));
-  log_pid_ = child.pid;
+void Warden::OnLogChanged() {
   TellFacts();
-  if (!setup_.config.log.log_file.empty()) SetLogSink(log_channel_.get());
-  CheckLog(log_pid_, kLogChecks);
-  return reaper_.Watch(std::move(child), [this](int wait_status) { LogEnded(wait_status); });
-}
-
-void Warden::CheckLog(pid_t pid, int attempts_left) {
-  loop_.After(kLogCheckDelay, [this, pid, attempts_left] {
-    if (log_pid_ != pid) return;
-    const auto expected = sandbox::Expect(setup_.config.log_process, sandbox::Stage::kRun, {});
-    const Status checked = expected ? sandbox::CheckProcess(pid, *expected) : Status(Fail(expected.error()));
-    if (checked) return;
-    if (attempts_left > 1) return CheckLog(pid, attempts_left - 1);
-    LogError(Named("reeve-log is ended", checked.error().message()));
-    reaper_.Signal(pid, SIGKILL);
-  });
-}
-
-void Warden::LogEnded(int wait_status) {
-  log_pid_ = -1;
-  TellFacts();
-  if (is_stopping_) return;
-  LogError(Named("reeve-log has ended", EndInWords(wait_status)));
-  loop_.After(kRetryDelay, [this] { PrepareLog(); });
+  if (log_.pid() >= 0 && !is_core_begun_) PrepareCore();
 }
 
 // What the core asks.
@@ -385,7 +315,7 @@ void Warden::OnWorkerReady(uint32_t id) {
   LogInfo(worker.name + " serves, process " + std::to_string(worker.pid));
   const UniqueFd socket = std::move(worker.core_socket);
   TellStarted(worker, socket);
-  if (IsFreezer(worker)) return;  // the next core needs them too
+  if (freezer_->IsOne(worker)) return;  // the next core needs them too
   worker.ring_to.Reset();
   worker.ring_from.Reset();
 }
@@ -398,60 +328,12 @@ void Warden::TellStarted(const Worker& worker, const UniqueFd& socket) {
                    {}, fds);
 }
 
-bool Warden::IsFreezer(const Worker& worker) const {
-  return setup_.config.plugins[worker.plugin].sandbox.Has(policy::Promise::kFreeze);
-}
-
-bool Warden::HasFreezer() const {
-  return std::ranges::any_of(workers_, [this](const auto& entry) {
-    return entry.second->is_ready && !entry.second->is_end_told && IsFreezer(*entry.second);
-  });
-}
-
 Status Warden::OnWorkerHolds(uint32_t id, uint64_t held) {
-  const Worker& worker = *workers_.at(id);
-  if (!IsFreezer(worker)) return Fail(Code::kBadMessage, "what it holds is not asked here");
-  frozen_held_ = held;
-  HoldLog(held > 0);
-  if (held > 0 && freezer_watch_ == 0) WatchFreezer();
-  return {};
+  return freezer_->NoteHeld(*workers_.at(id), held);
 }
 
-// This process writes to a log itself and nothing of it waits anywhere else: what is held is held at once.
 Status Warden::OnWorkerQuiesces(uint32_t id) {
-  if (!IsFreezer(*workers_.at(id)) || frozen_held_ == 0)
-    return Fail(Code::kBadMessage, "who holds nothing that is frozen needs no quiet");
-  return {};
-}
-
-void Warden::WatchFreezer() {
-  freezer_watch_ = 0;
-  if (frozen_held_ == 0) return;
-  const bool is_stuck = std::ranges::any_of(workers_, [this](const auto& entry) { return IsStuck(*entry.second); });
-  // One that is about to be reaped is no stuck one: the next worker keeps its freeze.
-  if (std::exchange(was_stuck_, is_stuck) && is_stuck && thawers_.running() == 0 && setup_.thaw_for_stuck_worker) {
-    LogWarning("a worker that froze file systems was killed and does not end: they are thawed for it");
-    const Result<pid_t> started = thawers_.Start({}, AnswerBy([this]() -> Result<ChildAnswer> {
-                                                   REEVE_TRY(setup_.thaw_for_stuck_worker());
-                                                   return ChildAnswer{};
-                                                 }),
-                                                 [](const Result<ChildAnswer>& answer) {
-                                                   if (!answer) return LogError(answer.error().message());
-                                                   if (answer->is_error) LogError(answer->text);
-                                                 });
-    if (!started) LogError(started.error().message());
-  }
-  freezer_watch_ = loop_.After(kFreezerLook, [this] { WatchFreezer(); });
-}
-
-// Its first thread is dead and another is not: the kernel tells nobody yet.
-bool Warden::IsStuck(const Worker& worker) const {
-  if (!IsFreezer(worker) || worker.pid < 0) return false;
-  if (worker.is_end_told) return true;
-  const Result<std::string> stat = sys::ReadFile("/proc/" + std::to_string(worker.pid) + "/stat", kMaxStatBytes);
-  if (!stat) return false;
-  const size_t name_end = stat->rfind(") ");
-  return name_end != std::string::npos && stat->size() > name_end + 2 && (*stat)[name_end + 2] == 'Z';
+  return freezer_->CheckMayQuiesce(*workers_.at(id));
 }
 
 Status Warden::GiveToNewCore(Worker& worker) {
@@ -492,7 +374,7 @@ void Warden::TellEnd(Worker& worker, int wait_status, const std::string& why) {
 void Warden::WorkerEnded(uint32_t id, int wait_status) {
   // Its last word may be that it has thawed.
   const auto found = workers_.find(id);
-  if (found != workers_.end() && IsFreezer(*found->second) && found->second->peer) found->second->peer->Drain();
+  if (found != workers_.end() && freezer_->IsOne(*found->second) && found->second->peer) found->second->peer->Drain();
   auto ended = workers_.extract(id);
   if (ended.empty()) return;
   Worker& worker = *ended.mapped();
@@ -524,6 +406,7 @@ Granted<void> Warden::SignalProgram(uint32_t worker, uint64_t program, int signa
 
 void Warden::BeginStop() {
   if (std::exchange(is_stopping_, true)) return;
+  log_.Stop();
   NotifyServiceManager(setup_.notify_socket, "STOPPING=1");
   if (core_.peer) core_.peer->SendStopping();
   for (auto& [id, worker] : workers_)
@@ -536,9 +419,15 @@ void Warden::BeginStop() {
 
 void Warden::StopAfter(std::chrono::seconds timeout) {
   loop_.After(timeout, [this, timeout] {
-    if (frozen_held_ == 0 || timeout >= kThawTimeout) return loop_.Stop();
+    if (!freezer_->is_frozen() || timeout >= kThawTimeout) return GiveUp();
     StopAfter(kThawTimeout);
   });
+}
+
+// A worker that did not thaw in its time does not outlive the service.
+void Warden::GiveUp() {
+  for (const auto& [id, worker] : workers_) reaper_.Signal(worker->pid, SIGKILL);
+  loop_.Stop();
 }
 
 void Warden::KillAll(int signal) {
@@ -547,7 +436,7 @@ void Warden::KillAll(int signal) {
   const bool was_asked = core_.peer && core_.peer->is_serving();
   if (signal == SIGKILL || !was_asked) reaper_.Signal(core_.pid, signal);
   for (const auto& [id, worker] : workers_) {
-    const bool is_thawing = IsFreezer(*worker) && frozen_held_ > 0;
+    const bool is_thawing = freezer_->IsOne(*worker) && freezer_->is_frozen();
     if (signal != SIGKILL || !is_thawing) reaper_.Signal(worker->pid, signal);
   }
 }

@@ -12,15 +12,15 @@
 #include "agent/warden/child.h"
 #include "agent/warden/core_peer.h"
 #include "agent/warden/devices.h"
+#include "agent/warden/freezer.h"
+#include "agent/warden/log_process.h"
 #include "agent/warden/request_children.h"
 #include "agent/warden/restart_rule.h"
 #include "agent/warden/worker.h"
 #include "agent/warden/worker_asks.h"
 #include "agent/warden/worker_peer.h"
-#include "agent/wire/log_record.h"
 #include "agent/wire/status_facts.h"
 #include "base/event_loop.h"
-#include "base/sys.h"
 
 namespace reeve::warden {
 
@@ -33,8 +33,7 @@ struct WardenSetup {
   std::string binary_directory;  // where reeve-core, reeve-worker and reeve-log are
   std::string notify_socket;     // $NOTIFY_SOCKET, may be empty
   wire::StatusFacts facts;       // but for what changes while the warden lives
-  // In a child: thaws for a freezing worker that was killed and cannot end by itself.
-  std::function<Status()> thaw_for_stuck_worker;
+  Freezer::Thaw thaw_for_stuck_worker;
 };
 
 // The parent of all: starts core, log and workers, checks them from outside, serves what they may ask, and ends them. Not
@@ -43,13 +42,15 @@ class Warden final : public CoreServices, public WorkerServices {
  public:
   // Fails when the policy cannot be compiled. `loop` is lent.
   static Result<std::unique_ptr<Warden>> Create(EventLoop& loop, WardenSetup setup);
-  ~Warden() override;
+  ~Warden() override = default;
 
   // The core comes up from within the loop. When the first one never serves, the loop is stopped and exit_code() is 1.
   Status Start();
   // Ends everything, then stops the loop: at once when all are gone, at the latest after kStopTimeout.
   void BeginStop();
   int exit_code() const { return exit_code_; }
+  // When the loop has stopped: something is still frozen, and its worker, which did not thaw, is killed.
+  bool leaves_frozen() const { return freezer_->is_frozen(); }
 
   static constexpr std::chrono::seconds kStopTimeout{4};
   // From SIGTERM to SIGKILL, for core, workers and programs alike.
@@ -63,8 +64,8 @@ class Warden final : public CoreServices, public WorkerServices {
   // The core.
   void PrepareCore();
   Status StartCore(PreparedFiles files);
-  // `prepare` tries it again, or, when nothing was served yet, the service ends.
-  void DoesNotStart(const char* name, const Error& why, void (Warden::*prepare)());
+  // `retry` after a while, or, when nothing was served yet, the service ends.
+  void DoesNotStart(const char* name, const Error& why, std::function<void()> retry);
   void CoreEnded(int wait_status);
   Status CheckCore() override;
   void OnCoreChecked() override;
@@ -75,13 +76,8 @@ class Warden final : public CoreServices, public WorkerServices {
   void OnCoreLost(const std::string& why) override;
   void TellFacts();
 
-  // The log process.
-  void PrepareLog();
-  Status StartLog(PreparedFiles files);
-  void LogEnded(int wait_status);
-  bool WantsLog() const;
-  // It says no hello: looked at until it stands as planned, and ended when it never does.
-  void CheckLog(pid_t pid, int attempts_left);
+  // Its process has begun or ended.
+  void OnLogChanged();
 
   // What the core asks.
   Status StartWorker(uint32_t plugin) override;
@@ -102,11 +98,6 @@ class Warden final : public CoreServices, public WorkerServices {
   void OnWorkerReady(uint32_t worker) override;
   Status OnWorkerHolds(uint32_t worker, uint64_t held) override;
   Status OnWorkerQuiesces(uint32_t worker) override;
-  bool IsFreezer(const Worker& worker) const;
-  bool HasFreezer() const;
-  // As long as something is frozen: a worker of it that was killed, and is held up by what it froze itself, is helped out.
-  void WatchFreezer();
-  bool IsStuck(const Worker& worker) const;
   Status GiveToNewCore(Worker& worker);
   void TellStarted(const Worker& worker, const UniqueFd& socket);
   void OnWorkerLost(uint32_t worker, const std::string& why) override { FailWorker(worker, why); }
@@ -118,6 +109,7 @@ class Warden final : public CoreServices, public WorkerServices {
 
   void KillAll(int signal);
   void StopAfter(std::chrono::seconds timeout);
+  void GiveUp();
   bool HaveAllEnded() const;
   void StopIfAllEnded();
   void AwaitEnds();
@@ -140,21 +132,17 @@ class Warden final : public CoreServices, public WorkerServices {
   Reaper reaper_;
   RequestChildren preparers_;
   RequestChildren device_openers_;
-  RequestChildren thawers_;
   std::optional<WorkerAsks> asks_;
   Devices devices_;
   RestartRule restart_rule_;
+  LogProcess log_;
   Core core_;
+  bool is_core_begun_ = false;
   bool has_served_ = false;
-  pid_t log_pid_ = -1;
-  sys::TwoFds log_sockets_;  // first: the reading end
-  std::unique_ptr<wire::LogChannel> log_channel_;
   uint32_t last_worker_ = 0;
   std::map<uint32_t, std::unique_ptr<Worker>> workers_;
-  uint64_t frozen_held_ = 0;    // what the freezing plugin held when one of its workers last said so
-  uint64_t freezer_watch_ = 0;  // a timer; 0: none
-  bool was_stuck_ = false;      // at the last look
-  bool is_outdated_ = false;    // by a package that was installed since
+  std::optional<Freezer> freezer_;
+  bool is_outdated_ = false;  // by a package that was installed since
   bool is_stopping_ = false;
   int exit_code_ = 0;
 };
