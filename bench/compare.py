@@ -125,8 +125,8 @@ def own_directory(parent, name):
     return directory
 
 
-def parse_options():
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parse_options(description):
+    options = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--build", type=pathlib.Path, default=ROOT / "build/release", help="where Reeve was built")
     options.add_argument("--prefix", type=pathlib.Path,
                          help="where Reeve is installed; nothing is built then")
@@ -137,7 +137,7 @@ def parse_options():
 
 
 def main():
-    chosen = parse_options()
+    chosen = parse_options(__doc__)
     if os.geteuid() != 0:
         raise SystemExit("compare.py: Reeve's warden needs root")
     if not os.access(QEMU_GA, os.X_OK):

@@ -2,6 +2,7 @@
 # Prints Reeve's figures beside those of Debian's qemu-ga on this machine, with the aim of each (bench/README.md).
 #
 #   sudo bench/run.sh [--quick] [--json] [--rounds N]    builds build/release where that is needed
+#   sudo bench/run.sh --getters ...                      the getters one by one, also with many mounts, interfaces, logins
 #   sudo bench/run.sh --prefix DIR ...                   an installed Reeve; nothing is built
 #
 # Nothing stays behind but the build. No figure makes it fail: what is slow on a busy machine is for a reader to judge.
@@ -24,4 +25,9 @@ if [ -z "$has_prefix" ]; then
   cmake --build build/release --target reeve_product >&2
 fi
 
-PYTHONDONTWRITEBYTECODE=1 exec python3 bench/compare.py "$@"
+program=bench/compare.py
+if [ "${1:-}" = --getters ]; then
+  program=bench/getters.py
+  shift
+fi
+PYTHONDONTWRITEBYTECODE=1 exec python3 "$program" "$@"

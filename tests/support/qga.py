@@ -1,6 +1,7 @@
 """A small client of the qga protocol over a unix socket."""
 
 import json
+import select
 import socket
 
 
@@ -35,6 +36,10 @@ class Client:
     def read_some(self):
         """Waits for the first bytes of a reply, and no more."""
         self._buffer += self._socket.recv(1)
+
+    def has_input(self):
+        """Whether bytes of a reply are there that were not read."""
+        return bool(self._buffer) or bool(select.select([self._socket], [], [], 0)[0])
 
     def exchange(self, line):
         """Sends one line of text, returns the reply's line as text."""
