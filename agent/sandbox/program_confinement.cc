@@ -219,7 +219,7 @@ Result<InitialSettings> InitialSettings::Take() {
 
 void InitialSettings::Restore() const {
   for (int number = 1; number < NSIG; ++number) {
-    ::signal(number, ::sigismember(&ignored, number) == 1 ? SIG_IGN : SIG_DFL);
+    if (::sigismember(&ignored, number) == 1) ::signal(number, SIG_IGN);
   }
   for (int resource = 0; resource < RLIM_NLIMITS; ++resource) {
     (void)::setrlimit(static_cast<__rlimit_resource>(resource), &limits[static_cast<size_t>(resource)]);

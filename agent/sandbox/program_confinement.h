@@ -27,8 +27,8 @@ struct InitialSettings {
   sigset_t blocked{};
   sigset_t ignored{};
   static Result<InitialSettings> Take();
-  // Default handlers but for what was ignored, limits, mask, umask. A limit that cannot be raised again is
-  // left.
+  // Limits, mask, umask, and what was ignored. A limit that cannot be raised again is left. REQUIRES: no signal is handled
+  // or ignored.
   void Restore() const;
 };
 

@@ -85,6 +85,8 @@ void MakeLogNonBlocking() {
 // Whatever this process was started with; its programs get that back (InitialSettings).
 void SettleProcess() {
   MakeLogNonBlocking();
+  // Who ignores SIGCHLD gets no child's status (waitpid(2)).
+  for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
   ::umask(0022);   // no socket and no directory of ours is everybody's to write
   rlimit files{};  // each program takes three while it runs, each open two
   if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;

@@ -32,7 +32,9 @@ struct ForkOptions {
 };
 
 // Runs `body` in a new process and ends that with what it returned. The child has a copy of this process's memory, none of
-// its descriptors but those kept, and no signal blocked or handled.
+// its descriptors but those kept, and no signal blocked, ignored or handled.
+// REQUIRES: this process handles no signal, and ignores none but SIGPIPE: to reset all in each child would be most of what
+// starting a program calls.
 Result<Child> Fork(const ForkOptions& options, const std::function<int()>& body);
 
 // Calls back when children end, and leaves no zombie. A child that cannot be ended (it sleeps in a dead file system)

@@ -153,7 +153,7 @@ Status Prepare(const PermittedProgram& program) {
   REEVE_TRY(CheckIdentity(program.rule));
   REEVE_TRY(Confine(program));
   // What the service manager may have let the warden ignore, no program expects to be ignored.
-  ::signal(SIGPIPE, SIG_DFL);
+  for (const int signal : {SIGPIPE, SIGCHLD}) ::signal(signal, SIG_DFL);
   // The change of identity cleared it (prctl(2)), and the warden may have died since.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) return Fail(Code::kClosed, "the warden is gone");

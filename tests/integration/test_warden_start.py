@@ -4,6 +4,7 @@ import base64
 import fcntl
 import os
 import resource
+import signal
 
 import pytest
 
@@ -39,6 +40,16 @@ def test_limit_of_descriptors_is_the_wardens_own_business(stopped):
     stopped.start(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard)))
     assert resource.prlimit(stopped.pid, resource.RLIMIT_NOFILE) == (hard, hard)
     assert said_by(stopped, "ulimit -Sn; ulimit -Hn") == ["256", str(hard)]
+
+
+def test_ends_of_children_are_seen_whatever_was_ignored(stopped):
+    def ignore():
+        for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGTERM, signal.SIGUSR2):
+            signal.signal(number, signal.SIG_IGN)
+    stopped.start(preexec_fn=ignore)
+    ignored = int(said_by(stopped, "sed -n 's/^SigIgn:.//p' /proc/self/status")[0], 16)
+    # As under qemu-ga: what its programs could not do without is as ever, the rest as it was.
+    assert ignored == 1 << (signal.SIGTERM - 1) | 1 << (signal.SIGUSR2 - 1)
 
 
 def test_log_that_nobody_reads_holds_nobody(stopped):

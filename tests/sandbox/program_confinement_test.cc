@@ -217,23 +217,23 @@ TEST(UidUseTest, AUidIsInUseWhileAProcessHasIt) {
 
 TEST(UnconfinedProgramTest, GetsBackWhatTheServiceManagerGave) {
   const mode_t mask = ::umask(022);
-  const auto old_handler = ::signal(SIGPIPE, SIG_DFL);  // systemd starts services with it ignored
+  const auto old_handler = ::signal(SIGUSR2, SIG_IGN);
   const ConfinedProgram program = Unconfined();
+  ::signal(SIGUSR2, SIG_DFL);
   ::umask(0077);
   rlimit files{};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &files), 0);
   const rlimit before = files;
   files.rlim_cur = 64;
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &files), 0);
-  ::signal(SIGPIPE, SIG_IGN);
   sigset_t blocked;
   ::sigemptyset(&blocked);
   ::sigaddset(&blocked, SIGCHLD);
   ::sigprocmask(SIG_BLOCK, &blocked, nullptr);
   EXPECT_EQ(RunScript(program, "umask; ulimit -n; grep -E '^Sig(Blk|Ign):' /proc/self/status | tr -d '\\t\\n'"),
-            "0022\n" + std::to_string(before.rlim_cur) + "\nSigBlk:0000000000000000SigIgn:0000000000000000");
+            "0022\n" + std::to_string(before.rlim_cur) + "\nSigBlk:0000000000000000SigIgn:0000000000000800");
   ::sigprocmask(SIG_UNBLOCK, &blocked, nullptr);
-  ::signal(SIGPIPE, old_handler);
+  ::signal(SIGUSR2, old_handler);
   ::setrlimit(RLIMIT_NOFILE, &before);
   ::umask(mask);
 }
