@@ -1,6 +1,7 @@
 #include "base/base64.h"
 
 #include <modp_b64.h>
+#include <string.h>
 
 #include <algorithm>
 
@@ -61,6 +62,16 @@ void Base64Decoder::Reset() {
   is_ended_ = false;
 }
 
+void Base64Decoder::Wipe() {
+  Reset();
+  ::explicit_bzero(waiting_, sizeof waiting_);
+  for (std::string* const buffer : {&stripped_, &bytes_}) {
+    buffer->resize(buffer->capacity());
+    ::explicit_bzero(buffer->data(), buffer->size());
+    buffer->clear();
+  }
+}
+
 Status Base64Decoder::Finish() {
   const bool is_whole = waiting_count_ == 0;
   Reset();
@@ -72,6 +83,7 @@ Status Base64Decoder::Finish() {
 std::string_view Base64Decoder::WithoutLineEnds(std::string_view piece) {
   if (!piece.contains('\n') && !piece.contains('\r')) return piece;
   stripped_.clear();
+  stripped_.reserve(piece.size());
   while (!piece.empty()) {
     const std::string_view line = piece.substr(0, piece.find('\n'));
     piece.remove_prefix(std::min(line.size() + 1, piece.size()));

@@ -45,6 +45,8 @@ class Base64Decoder {
   [[nodiscard]] Status Finish();
   // Forgets a value that was begun; the buffer stays.
   void Reset();
+  // The same, and what the buffers hold is overwritten: it was a secret.
+  void Wipe();
 
  private:
   std::string_view WithoutLineEnds(std::string_view piece);

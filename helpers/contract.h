@@ -3,8 +3,9 @@
 #include <cstddef>
 
 // What the helpers and the plugin that asks for them agree on. Words of a helper are its arguments, in this order; policy judges
-// them. All else comes by standard input, up to its end; results and errors go to standard output and standard error, which
-// may be one pipe.
+// them. All else comes by standard input, up to its end, and with kEndOfInput as its last byte: who asks may die while it writes, and
+// a part of a password or of the keys must not be taken for all of it. Results and errors go to standard output and standard error,
+// which may be one pipe.
 //
 //   reeve-passwd USER plain|crypted   input: the password, as it is, without a line end.
 //   reeve-keys get USER               output: the keys, each with a line end, last of the file first.
@@ -21,9 +22,13 @@ inline constexpr const char* kKeys = "reeve-keys";
 inline constexpr int kExitFailed = 120;  // the output is one line, the whole error for the host
 inline constexpr int kExitUsage = 121;   // who asked does not keep to this page
 
-// Above what any PAM module takes (PAM_MAX_RESP_SIZE is 512), and below what a pipe holds.
-inline constexpr size_t kMaxPasswordBytes = 4096;
-// Of an authorized_keys, of the keys in one request, and of what `get` may say. Some hundred keys are usual at most.
+// No password and no key has it in it: both are refused.
+inline constexpr char kEndOfInput = '\0';
+
+// With the end 4 KiB, which the rules of the profiles let in. Above what any PAM module takes (PAM_MAX_RESP_SIZE is 512), and below
+// what a pipe holds.
+inline constexpr size_t kMaxPasswordBytes = 4095;
+// Of an authorized_keys, of the keys in one request with their end, and of what `get` may say. Some hundred keys are usual at most.
 inline constexpr size_t kMaxKeysBytes = 1024 * 1024;
 
 }  // namespace reeve::helpers

@@ -20,6 +20,7 @@
 
 #include "base/sys.h"
 #include "base/testing.h"
+#include "helpers/contract.h"
 #include "helpers/key_verbs.h"
 #include "helpers/shut_in.h"
 
@@ -176,7 +177,7 @@ class KeyRaceTest : public testing::Test {
 // One run of the helper's work, as a process of its own.
 std::unique_ptr<Child> StartHelper(KeyVerb verb, const std::string& home) {
   sys::TwoFds input = sys::Pipe().value();
-  EXPECT_THAT(sys::WriteAll(input.second.get(), AsBytes(kKey)), IsOk());
+  EXPECT_THAT(sys::WriteAll(input.second.get(), AsBytes(std::string(kKey) + kEndOfInput)), IsOk());
   input.second.Reset();
   static const std::vector<uint8_t> filter = CompileShutInFilter().value();
   return std::make_unique<Child>([&] {

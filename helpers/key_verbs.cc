@@ -7,6 +7,7 @@
 #include "helpers/key_file.h"
 #include "helpers/key_lines.h"
 #include "helpers/shut_in.h"
+#include "helpers/whole_input.h"
 
 namespace reeve::helpers {
 namespace {
@@ -66,7 +67,7 @@ Result<std::string> CarryOut(KeyVerb verb, const User& user, std::span<const uin
   REEVE_TRY(ShutIn(file.directory_fd(), filter));
   if (verb == KeyVerb::kGet) return Get(file, is_open);
   const std::string input = REEVE_TRY(sys::ReadToEnd(input_fd, kMaxKeysBytes));
-  const std::vector<std::string_view> keys = LinesOf(input);
+  const std::vector<std::string_view> keys = LinesOf(REEVE_TRY(WholeInput(input)));
   if (verb == KeyVerb::kAdd) REEVE_TRY(Add(file, keys));
   if (verb == KeyVerb::kReset) REEVE_TRY(Reset(file, keys));
   if (verb == KeyVerb::kRemove) REEVE_TRY(Remove(file, is_open, keys));

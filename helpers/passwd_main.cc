@@ -11,6 +11,7 @@
 #include "helpers/password_line.h"
 #include "helpers/shut_in.h"
 #include "helpers/user_lookup.h"
+#include "helpers/whole_input.h"
 
 // reeve-passwd USER plain|crypted: contract.h. Checks what it is given, and then becomes chpasswd, which reads one line from a pipe
 // that is filled already. The password is in no argument, no environment, no file and no message.
@@ -21,7 +22,8 @@ namespace {
 // Where distributions have it. Not by PATH, which is for whoever runs us to say.
 constexpr std::array<const char*, 4> kChpasswd = {"/usr/sbin/chpasswd", "/sbin/chpasswd", "/usr/bin/chpasswd",
                                                   "/bin/chpasswd"};
-using Secret = SecretBuffer<kMaxPasswordBytes + 1>;
+// One byte for the end mark, and one that must stay free.
+using Secret = SecretBuffer<kMaxPasswordBytes + 2>;
 
 // chpasswd finds out by itself that there is no such user, and says so as its administrator knows it.
 Status CheckWho(const std::string& name) {
@@ -37,7 +39,7 @@ Result<std::string_view> ReadPassword(Secret& secret) {
   while (size < place.size()) {
     const std::span<char> rest = place.subspan(size);
     const size_t count = REEVE_TRY(sys::Read(STDIN_FILENO, {reinterpret_cast<uint8_t*>(rest.data()), rest.size()}));
-    if (count == 0) return std::string_view(place.data(), size);
+    if (count == 0) return WholeInput({place.data(), size});
     size += count;
   }
   return Fail(Code::kTooLarge, "the password is longer than " + std::to_string(kMaxPasswordBytes) + " bytes");

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/base64.h"
+#include "base/cleanup.h"
 #include "helpers/contract.h"
 #include "plugins/accounts/public_keys.h"
 
@@ -15,17 +16,33 @@ namespace {
 using plugin::JsonWriter;
 using plugin::Reply;
 
+constexpr std::string_view kNotInTime = "it did not end in time and was killed";
 constexpr std::string_view kPasswordFailed = "child process has failed to set user password: ";
 // A list of keys in JSON is not read when it is longer than any that could be taken.
 constexpr size_t kMaxRequestBytes = 8 * helpers::kMaxKeysBytes;
+constexpr size_t kMaxSaidBytes = 1024;
+// All passwords stand in one file. No user is called so.
+constexpr const char* kLaneOfPasswords = "";
 
 bool HasControl(std::string_view text) {
   return std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x20; });
 }
 
-// Without the line end behind it.
+// What chpasswd said, without the line end behind it. A reason, not a transcript.
 std::string SaidBy(const HelperEnd& end) {
-  return end.output.substr(0, end.output.find_last_not_of('\n') + 1);
+  const std::string said = end.output.substr(0, kMaxSaidBytes);
+  return said.substr(0, said.find_last_not_of('\n') + 1);
+}
+
+Result<HelperInput> DecodePassword(std::string_view base64) {
+  Base64Decoder decoder;
+  const Cleanup wipe = [&] { decoder.Wipe(); };
+  const Bytes password = REEVE_TRY(decoder.Decode(base64));
+  REEVE_TRY(decoder.Finish());
+  if (password.size() > helpers::kMaxPasswordBytes)
+    return Fail(Code::kTooLarge,
+                "the password is longer than " + std::to_string(helpers::kMaxPasswordBytes) + " bytes");
+  return HelperInput(password);
 }
 
 void AnswerPassword(const HelperEnd& end, Reply& reply) {
@@ -64,18 +81,19 @@ void AnswerKeys(const HelperEnd& end, Reply& reply) {
 
 void AccountsPlugin::SetUserPassword(const Request& request, Reply& reply) {
   const std::string user(request.arguments.String("username"));
-  Result<std::string> password = Base64Decode(request.arguments.String("password"));
+  Result<HelperInput> password = DecodePassword(request.arguments.String("password"));
   if (!password) return reply.Fail(REEVE_ERROR_ARGUMENT, password.error().message());
   constexpr std::string_view kForbidden(":\n\0", 3);
   if (user.find_first_of(kForbidden) != std::string::npos)
     return reply.Fail(REEVE_ERROR_ARGUMENT, "forbidden characters in username");
   const char* const form = request.arguments.Bool("crypted") ? "crypted" : "plain";
-  Ask(request, reply, {helpers::kPasswd, user, form}, user, std::move(*password), AnswerPassword);
+  Ask(reply,
+      {request.id, {{helpers::kPasswd, user, form}, std::move(*password), user, kLaneOfPasswords}, AnswerPassword});
 }
 
 void AccountsPlugin::GetKeys(const Request& request, Reply& reply) {
   const std::string user(request.arguments.String("username"));
-  Ask(request, reply, {helpers::kKeys, "get", user}, user, "", AnswerKeys);
+  Ask(reply, {request.id, {{helpers::kKeys, "get", user}, HelperInput(), user, user}, AnswerKeys});
 }
 
 void AccountsPlugin::AddKeys(const Request& request, Reply& reply) {
@@ -88,37 +106,58 @@ void AccountsPlugin::RemoveKeys(const Request& request, Reply& reply) {
 
 void AccountsPlugin::ChangeKeys(const Request& request, Reply& reply, const char* verb) {
   if (request.arguments.raw().size() > kMaxRequestBytes) return reply.Fail(REEVE_ERROR_LIMIT, "the keys are too large");
-  Result<std::string> lines = KeyLines(request.arguments.Strings("keys"));
+  const Result<std::string> lines = KeyLines(request.arguments.Strings("keys"));
   if (!lines) return reply.Fail(REEVE_ERROR_ARGUMENT, lines.error().message());
   const std::string user(request.arguments.String("username"));
-  Ask(request, reply, {helpers::kKeys, verb, user}, user, std::move(*lines), AnswerChange);
+  Ask(reply, {request.id, {{helpers::kKeys, verb, user}, HelperInput(AsBytes(*lines)), user, user}, AnswerChange});
 }
 
-void AccountsPlugin::Ask(const Request& request, Reply& reply, std::vector<std::string> words, const std::string& user,
-                         std::string input, Answer answer) {
+void AccountsPlugin::Ask(Reply& reply, Asked asked) {
+  const std::string& user = asked.call.user;
   // What no argument can hold and no user can be called, before anybody is asked.
   if (user.empty() || HasControl(user))
     return reply.Fail(REEVE_ERROR_NOT_FOUND, "failed to lookup user '" + user + "': no such user");
+  replies_.emplace(asked.request_id, std::move(reply));
+  waiting_.push_back(std::move(asked));
+  StartWhatMay();
+}
+
+// What is started may end at once, and this be called again: each turn begins anew.
+void AccountsPlugin::StartWhatMay() {
+  const auto is_free = [this](const Asked& asked) { return !runs_.IsBusy(asked.call.lane); };
+  for (auto next = waiting_.begin(); (next = std::ranges::find_if(waiting_, is_free)) != waiting_.end();) {
+    Asked asked = std::move(*next);
+    waiting_.erase(next);
+    Run(std::move(asked));
+  }
+}
+
+void AccountsPlugin::Run(Asked asked) {
+  const uint64_t id = asked.request_id;
+  const std::string& user = asked.call.user;
   if (runs_.IsStuck(user))
-    return reply.Fail(REEVE_ERROR_BUSY, "what was done for user '" + user + "' before has not ended");
-  const uint64_t id = request.id;
-  replies_.emplace(id, std::move(reply));
-  runs_.Start(id, user, words, std::move(input), [this, id, answer](const HelperEnd& end) { Finish(id, end, answer); });
+    return TakeReply(id).Fail(REEVE_ERROR_BUSY, "what was done for user '" + user + "' before has not ended");
+  runs_.Start(id, std::move(asked.call),
+              [this, id, answer = asked.answer](const HelperEnd& end) { Finish(id, end, answer); });
 }
 
 void AccountsPlugin::Finish(uint64_t request_id, const HelperEnd& end, Answer answer) {
-  Reply reply = std::move(replies_.extract(request_id).mapped());
+  Reply reply = TakeReply(request_id);
   if (!end.has_begun)
-    return reply.Fail(end.refusal.error_number == EACCES ? REEVE_ERROR_DENIED : REEVE_ERROR_FAILED, end.refusal.text);
-  if (end.was_timed_out) return reply.Fail(REEVE_ERROR_FAILED, "it did not end in time and was killed");
-  answer(end, reply);
+    reply.Fail(end.refusal.error_number == EACCES ? REEVE_ERROR_DENIED : REEVE_ERROR_FAILED, end.refusal.text);
+  else if (end.was_timed_out)
+    reply.Fail(REEVE_ERROR_FAILED, kNotInTime);
+  else
+    answer(end, reply);
+  StartWhatMay();
 }
 
 void AccountsPlugin::Cancelled(uint64_t request_id) {
-  auto reply = replies_.extract(request_id);
-  if (reply.empty()) return;
+  if (!replies_.contains(request_id)) return;
+  std::erase_if(waiting_, [&](const Asked& asked) { return asked.request_id == request_id; });
   runs_.Abandon(request_id);
-  reply.mapped().Fail(REEVE_ERROR_CANCELLED, "it did not end in time and was killed");
+  TakeReply(request_id).Fail(REEVE_ERROR_CANCELLED, kNotInTime);
+  StartWhatMay();
 }
 
 }  // namespace reeve::accounts

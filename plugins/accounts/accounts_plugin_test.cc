@@ -2,6 +2,11 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
+
+#include <cstdio>
+#include <cstring>
+#include <fstream>
 
 #include "base/base64.h"
 #include "base/testing.h"
@@ -24,6 +29,27 @@ constexpr const char* kPassword = "guest-set-user-password";
 constexpr const char* kSecret = R"({"username": "alice", "password": "c2VjcmV0", "crypted": false})";
 constexpr const char* kAlice = R"({"username": "alice"})";
 
+// Of the needle as it was before each byte was turned by 0x55.
+int TimesInMemory(const std::string& turned) {
+  const auto is_there = [&](const char* place) {
+    for (size_t i = 0; i < turned.size(); ++i)
+      if (static_cast<char>(place[i] ^ 0x55) != turned[i]) return false;
+    return true;
+  };
+  std::ifstream maps("/proc/self/maps");
+  int times = 0;
+  for (std::string line; std::getline(maps, line);) {
+    uintptr_t begin = 0, end = 0;
+    char rights[5] = {};
+    if (std::sscanf(line.c_str(), "%lx-%lx %4s", &begin, &end, rights) != 3 || std::strncmp(rights, "rw-p", 4) != 0)
+      continue;
+    const auto* const first = reinterpret_cast<const char*>(begin);
+    for (uintptr_t at = 0; at + turned.size() <= end - begin; ++at)
+      if (is_there(first + at)) ++times;
+  }
+  return times;
+}
+
 class AccountsPluginTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -40,6 +66,12 @@ class AccountsPluginTest : public testing::Test {
   }
   // What the helper finds in its standard input until it ends.
   std::string Input() {
+    std::string input = AllInput();
+    if (!input.ends_with(helpers::kEndOfInput)) return input + " and no end mark";
+    input.pop_back();
+    return input;
+  }
+  std::string AllInput() {
     std::string input;
     uint8_t piece[4096];
     for (int i = 0; i < 1000; ++i) {
@@ -48,7 +80,7 @@ class AccountsPluginTest : public testing::Test {
       if (got) input += AsText(Bytes(piece).first(*got));
       agent_.Turn();
     }
-    return input + " and no end";
+    return input + " and no end of the stream";
   }
   void EndHelper(const std::string& said, int exit_code) {
     FakeAgent::FakeProgram& program = agent_.program();
@@ -91,9 +123,38 @@ TEST_F(AccountsPluginTest, CryptedPasswordIsSaidToBe) {
   EXPECT_EQ(Input(), "$1$");
 }
 
-TEST_F(AccountsPluginTest, EmptyPasswordIsAnEndOfInput) {
+TEST_F(AccountsPluginTest, EmptyPasswordIsAnEndMarkAndNothingElse) {
   Begin(kPassword, R"({"username": "alice", "password": "", "crypted": false})");
+  EXPECT_EQ(agent_.program().stdin_bytes, 1u);
   EXPECT_EQ(Input(), "");
+}
+
+TEST_F(AccountsPluginTest, PasswordThatNoHelperTakesIsRefusedBeforeAnythingRuns) {
+  const std::string password = Base64Encode(AsBytes(std::string(helpers::kMaxPasswordBytes + 1, 'x')));
+  EXPECT_EQ(agent_.Call(kPassword, R"({"username": "a", "password": ")" + password + R"(", "crypted": false})").text,
+            "the password is longer than 4095 bytes");
+  EXPECT_EQ(agent_.program_count(), 0u);
+}
+
+TEST_F(AccountsPluginTest, ReasonOfChpasswdIsNoTranscript) {
+  const std::string text = Run(kPassword, kSecret, std::string(5000, 'x'), 1).text;
+  EXPECT_EQ(text, "child process has failed to set user password: " + std::string(1024, 'x'));
+}
+
+// The arguments hold it in base64 only.
+TEST_F(AccountsPluginTest, DecodedPasswordIsNowhereInMemoryOnceItWasHandedOver) {
+  for (const size_t size : {size_t{12}, size_t{300}}) {  // within a string, and beside it
+    std::string password;
+    for (size_t i = 0; i < size; ++i) password += static_cast<char>('!' + (i * 31 + size) % 90);
+    const std::string base64 = Base64Encode(AsBytes(password));
+    // Of what was freed the allocator itself overwrites the beginning. Turned, so as not to be found itself.
+    std::string needle;
+    for (const char c : password.substr(size > 100 ? size / 2 : 0)) needle += static_cast<char>(c ^ 0x55);
+    ::explicit_bzero(password.data(), password.size());
+    Begin(kPassword, R"({"username": "alice", "password": ")" + base64 + R"(", "crypted": false})");
+    EXPECT_EQ(TimesInMemory(needle), 0) << size;
+    EndHelper("", 0);
+  }
 }
 
 TEST_F(AccountsPluginTest, UserNameThatWouldEndItsFieldIsRefusedBeforeAnythingRuns) {
@@ -137,7 +198,7 @@ TEST_F(AccountsPluginTest, HelperEndedByASignalHasTerminatedAbnormally) {
 TEST_F(AccountsPluginTest, KeysAreThoseThatTheHelperListed) {
   const auto answer = Begin(kGet, kAlice);
   EXPECT_THAT(agent_.program().arguments, ElementsAre("reeve-keys", "get", "alice"));
-  EXPECT_EQ(Input(), "");
+  EXPECT_EQ(AllInput(), "");
   EndHelper("ssh-rsa B \"q\"\nssh-rsa A \xff\n", 0);
   EXPECT_EQ(answer->value, "{\"keys\": [\"ssh-rsa B \\\"q\\\"\", \"ssh-rsa A \xEF\xBF\xBD\"]}");
 }
@@ -236,6 +297,69 @@ TEST_F(AccountsPluginTest, HelperThatBeginsAfterItsRequestWasCancelledIsKilled) 
   EXPECT_THAT(agent_.signals(), IsEmpty());
   Turns();
   EXPECT_EQ(agent_.signals().size(), 1u);
+}
+
+TEST_F(AccountsPluginTest, KeysOfOneUserAreChangedOneAfterTheOther) {
+  const std::string add = R"({"username": "alice", "keys": ["ssh-rsa A"]})";
+  const auto first = Begin(kAdd, add), second = Begin(kGet, kAlice), third = Begin(kRemove, add);
+  EXPECT_EQ(agent_.program_count(), 1u);
+  EndHelper("", 0);
+  EXPECT_EQ(first->value, "{}");
+  EXPECT_EQ(agent_.program_count(), 2u);
+  EXPECT_THAT(agent_.program().arguments, ElementsAre("reeve-keys", "get", "alice"));
+  EndHelper("ssh-rsa A\n", 0);
+  EXPECT_EQ(second->value, R"({"keys": ["ssh-rsa A"]})");
+  EndHelper("", 0);
+  EXPECT_EQ(third->value, "{}");
+}
+
+TEST_F(AccountsPluginTest, UserWhoseHelperIsSlowDelaysNobodyElse) {
+  const auto slow = Begin(kGet, kAlice);
+  EXPECT_EQ(Run(kGet, R"({"username": "bob"})", "", 0).value, R"({"keys": []})");
+  EXPECT_EQ(Run(kPassword, kSecret, "", 0).value, "{}");
+  EXPECT_FALSE(slow->is_finished);
+}
+
+TEST_F(AccountsPluginTest, PasswordsAreSetOneAfterTheOther) {
+  Begin(kPassword, kSecret);
+  const auto second = Begin(kPassword, R"({"username": "bob", "password": "eA==", "crypted": false})");
+  EXPECT_EQ(agent_.program_count(), 1u);
+  EndHelper("", 0);
+  EXPECT_THAT(agent_.program().arguments, ElementsAre("reeve-passwd", "bob", "plain"));
+  EXPECT_FALSE(second->is_finished);
+}
+
+TEST_F(AccountsPluginTest, CancelledRequestThatWaitedIsNeverBegun) {
+  Begin(kGet, kAlice);
+  const auto waiting = Begin(kAdd, R"({"username": "alice", "keys": ["ssh-rsa A"], "reset": true})");
+  agent_.CancelRequest(agent_.last_request_id());
+  EXPECT_EQ(waiting->status, REEVE_ERROR_CANCELLED);
+  EndHelper("", 0);
+  EXPECT_EQ(agent_.program_count(), 1u);
+}
+
+TEST_F(AccountsPluginTest, WhoWaitsForAUserWhoseHelperDoesNotDieIsRefusedToo) {
+  Begin(kGet, kAlice);
+  const uint64_t first = agent_.last_request_id();
+  const auto waiting = Begin(kGet, kAlice);
+  agent_.CancelRequest(first);
+  EXPECT_EQ(waiting->text, "what was done for user 'alice' before has not ended");
+}
+
+TEST_F(AccountsPluginTest, HelperThatIsGivenUpGetsNoEndMarkAndHoldsOneDescriptor) {
+  const std::string key(500'000, 'k');
+  const auto answer = Begin(kAdd, R"({"username": "alice", "keys": [")" + key + R"("], "reset": true})");
+  agent_.CancelRequest(agent_.last_request_id());
+  EXPECT_EQ(AllInput().find(helpers::kEndOfInput), std::string::npos);
+  uint8_t byte = 0;
+  EXPECT_EQ(sys::Read(agent_.program().in.get(), {&byte, 1}).value(), 0u);
+  EXPECT_THAT(sys::Write(agent_.program().out.get(), {&byte, 1}), FailsSaying("Broken pipe"));
+}
+
+TEST_F(AccountsPluginTest, HelperThatBeginsWhenItWasGivenUpGetsNoInput) {
+  agent_.Begin(kAdd, R"({"username": "alice", "keys": [], "reset": true})");
+  agent_.CancelRequest(agent_.last_request_id());
+  EXPECT_EQ(AllInput(), "");
 }
 
 TEST_F(AccountsPluginTest, UserWhoseHelperDoesNotDieIsRefusedAndOthersAreNot) {

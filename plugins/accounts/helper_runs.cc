@@ -1,7 +1,6 @@
 #include "plugins/accounts/helper_runs.h"
 
 #include <signal.h>
-#include <string.h>
 #include <sys/epoll.h>
 
 #include <algorithm>
@@ -17,33 +16,22 @@ namespace {
 // What a helper left behind (nscd of chpasswd, say) may hold its output open for so long.
 constexpr uint64_t kLingerMs = 1000;
 
-void Wipe(std::string& text) {
-  ::explicit_bzero(text.data(), text.size());
-  text.clear();
-}
-
 }  // namespace
 
-HelperRuns::Run::~Run() {
-  Wipe(input);
-}
-
-void HelperRuns::Start(uint64_t request_id, const std::string& user, const std::vector<std::string>& words,
-                       std::string input, OnEnd on_end) {
+void HelperRuns::Start(uint64_t request_id, HelperCall call, OnEnd on_end) {
   auto run = std::make_unique<Run>();
-  run->user = user;
+  run->call = std::move(call);
   run->on_end = std::move(on_end);
-  run->input = std::move(input);
-  const plugin::Program program{.arguments = words,
+  const plugin::Program program{.arguments = run->call.words,
                                 .environment = {},
                                 .streams = REEVE_STREAM_STDIN | REEVE_STREAM_STDOUT | REEVE_STREAM_MERGED,
-                                .stdin_bytes = static_cast<uint32_t>(run->input.size())};
+                                .stdin_bytes = static_cast<uint32_t>(run->call.input.bytes().size())};
   runs_[request_id] = std::move(run);
   agent_.SetHeld(runs_.size());
   const int32_t asked = agent_.Run(
       request_id, program, [this, request_id](plugin::Started started) { Follow(request_id, std::move(started)); });
   if (asked == REEVE_OK) return;
-  runs_[request_id]->end.refusal.text = "the agent cannot be asked to run " + words.front();
+  runs_[request_id]->end.refusal.text = "the agent cannot be asked to run " + program.arguments.front();
   Finish(request_id);
 }
 
@@ -54,12 +42,12 @@ void HelperRuns::Follow(uint64_t request_id, plugin::Started started) {
   if (!started.runs) return Finish(request_id);
   run.program = started.program;
   run.status = std::move(started.status_fd);
+  Watch(request_id, run.status.get(), EPOLLIN, &HelperRuns::OnStatus);
+  if (!run.on_end) return Kill(run);
   run.in = std::move(started.stdin_fd);
   run.out = std::move(started.stdout_fd);
-  Watch(request_id, run.status.get(), EPOLLIN, &HelperRuns::OnStatus);
   Watch(request_id, run.in.get(), EPOLLOUT, &HelperRuns::OnInput);
   Watch(request_id, run.out.get(), EPOLLIN, &HelperRuns::OnOutput);
-  if (!run.on_end) agent_.Signal(/*request_id=*/0, run.program, SIGKILL);
 }
 
 void HelperRuns::Watch(uint64_t request_id, int fd, uint32_t events, void (HelperRuns::*on_ready)(uint64_t, Run&)) {
@@ -73,13 +61,26 @@ void HelperRuns::Abandon(uint64_t request_id) {
   if (found == runs_.end()) return;
   Run& run = *found->second;
   run.on_end = {};
-  Wipe(run.input);
-  if (run.end.has_begun) agent_.Signal(/*request_id=*/0, run.program, SIGKILL);
+  run.call.input.Wipe();
+  if (run.end.has_begun) Kill(run);
+}
+
+// It may take long to end. What is left is its status: a worker has few descriptors. A helper that finds its input cut off does
+// nothing.
+void HelperRuns::Kill(Run& run) {
+  agent_.Signal(/*request_id=*/0, run.program, SIGKILL);
+  Close(run.in);
+  Close(run.out);
 }
 
 bool HelperRuns::IsStuck(const std::string& user) const {
-  return std::ranges::any_of(runs_,
-                             [&](const auto& entry) { return entry.second->user == user && !entry.second->on_end; });
+  return std::ranges::any_of(
+      runs_, [&](const auto& entry) { return entry.second->call.user == user && !entry.second->on_end; });
+}
+
+bool HelperRuns::IsBusy(const std::string& lane) const {
+  return std::ranges::any_of(
+      runs_, [&](const auto& entry) { return entry.second->call.lane == lane && entry.second->on_end; });
 }
 
 void HelperRuns::OnStatus(uint64_t request_id, Run& run) {
@@ -97,13 +98,14 @@ void HelperRuns::OnStatus(uint64_t request_id, Run& run) {
 }
 
 void HelperRuns::OnInput(uint64_t, Run& run) {
-  while (run.written < run.input.size()) {
-    const Result<size_t> wrote = sys::Write(run.in.get(), AsBytes(run.input).subspan(run.written));
+  const Bytes input = run.call.input.bytes();
+  while (run.written < input.size()) {
+    const Result<size_t> wrote = sys::Write(run.in.get(), input.subspan(run.written));
     if (!wrote && wrote.error().code() == Code::kUnavailable) return;
     if (!wrote) break;
     run.written += *wrote;
   }
-  Wipe(run.input);
+  run.call.input.Wipe();
   Close(run.in);
 }
 

@@ -8,9 +8,18 @@
 #include <string>
 #include <vector>
 
+#include "plugins/accounts/helper_input.h"
 #include "reeve/plugin.hpp"
 
 namespace reeve::accounts {
+
+// A helper that is to run.
+struct HelperCall {
+  std::vector<std::string> words;
+  HelperInput input;
+  std::string user;  // whom it is for
+  std::string lane;  // no two that work on the same things run at once
+};
 
 // How a helper ended, or why it never began.
 struct HelperEnd {
@@ -31,21 +40,20 @@ class HelperRuns {
   // `agent` is lent. It is told how many helpers are followed.
   explicit HelperRuns(plugin::Agent& agent) : agent_(agent) {}
 
-  // Asks the agent to run `words` with `input`, which is overwritten once it was handed over. `on_end` is called once, from the loop
-  // or from here, unless the request is abandoned first. `user` is whom it is for.
-  void Start(uint64_t request_id, const std::string& user, const std::vector<std::string>& words, std::string input,
-             OnEnd on_end);
+  // Asks the agent to run it. Its input is overwritten once it was handed over. `on_end` is called once, from the loop or from here,
+  // unless the request is abandoned first.
+  void Start(uint64_t request_id, HelperCall call, OnEnd on_end);
   // Nobody waits for the request's helper any more: it is killed.
   void Abandon(uint64_t request_id);
   // An abandoned helper for that user has not ended: his home directory, say, is on a file system that does not answer.
   bool IsStuck(const std::string& user) const;
+  // Somebody waits for a helper of that lane.
+  bool IsBusy(const std::string& lane) const;
 
  private:
   struct Run {
-    ~Run();
-    std::string user;
+    HelperCall call;
     OnEnd on_end;  // empty: abandoned
-    std::string input;
     size_t written = 0;
     HelperEnd end;
     bool has_ended = false;
@@ -60,6 +68,7 @@ class HelperRuns {
   void OnOutput(uint64_t request_id, Run& run);
   void FinishIfOver(uint64_t request_id, Run& run);
   void Finish(uint64_t request_id);
+  void Kill(Run& run);
   void Close(plugin::Descriptor& fd);
 
   plugin::Agent& agent_;

@@ -26,7 +26,7 @@ Result<std::string> KeyLines(const std::vector<std::string>& keys) {
     if (!IsKey(key)) return Fail(Code::kInvalidArgument, "invalid OpenSSH public key: '" + key + "'");
     lines.append(key).push_back('\n');
   }
-  if (lines.size() > helpers::kMaxKeysBytes)
+  if (lines.size() >= helpers::kMaxKeysBytes)
     return Fail(Code::kTooLarge, "the keys are larger than " + std::to_string(helpers::kMaxKeysBytes) + " bytes");
   return lines;
 }

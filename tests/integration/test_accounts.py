@@ -2,8 +2,10 @@
 of tests/support/throwaway_users.py. qemu-ga is only asked what changes nothing."""
 
 import base64
+import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -13,7 +15,7 @@ import pytest
 import throwaway_users
 from qga import Client
 from running_agent import NEVER, QEMU_GA
-from running_reeve import Reeve, wait_until
+from running_reeve import Reeve, children_of, lives, wait_until, words_of
 from throwaway_users import ALICE
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIone alice@host"
@@ -169,6 +171,49 @@ def test_more_keys_than_fit_cost_the_worker_nothing(agent_of):
     assert reeve.worker("accounts") == worker
 
 
+def wait_for_helper(reeve, *words):
+    """The pid of the helper that was asked to do that."""
+    return wait_until(lambda: next((pid for pid in children_of(reeve.pid) if words_of(pid)[-2:] == list(words)), None), 10, "the helper")
+
+
+def let_keys_wait(users, install):
+    """From then on reeve-keys begins when there is a file /home/go."""
+    helper = f"{install}/libexec/reeve/reeve-keys"
+    users.shell(f"cp {helper} /home/keys; printf '#!/bin/sh\nuntil [ -e /home/go ]; do sleep 0.05; done\nexec /home/keys \"$@\"\n' >/home/waits; "
+                f"chmod 755 /home/waits; mount --bind /home/waits {helper}")
+
+
+@pytest.mark.parametrize("who", ["accounts", "core"])
+def test_whoever_dies_while_keys_are_handed_over_nothing_changes(users, agent_of, reeve_install, who):
+    users.shell(f"install -d -o {ALICE} -m 700 /home/alice/.ssh; echo '{KEY}' >{FILE}; chown {ALICE} {FILE}")
+    let_keys_wait(users, reeve_install)
+    reeve = agent_of()
+    many = [f"ssh-rsa {number:0100}" for number in range(5000)]  # more than a pipe holds
+    with reeve.connect() as client:
+        client.send(json.dumps({"execute": ADD, "arguments": {"username": "alice", "keys": many, "reset": True}}).encode() + b"\n")
+        helper = wait_for_helper(reeve, "reset", "alice")
+        os.kill(reeve.worker("accounts") if who == "accounts" else reeve.core(), signal.SIGKILL)
+        wait_until(reeve.answers, 10, "another core or worker")
+    users.shell("touch /home/go")
+    wait_until(lambda: not lives(helper), 10, "the end of reeve-keys")
+    assert users.shell(f"cat {FILE}; ls -A /home/alice/.ssh") == f"{KEY}\nauthorized_keys\n"
+
+
+def test_user_whose_helper_hangs_delays_nobody_else(users, agent_of):
+    """A user may stop it, and a home directory may be dead; here it is the name service."""
+    reeve = agent_of("schema: 1\nplugins: {accounts: {programs: {reeve-keys: {timeout: 5s}}}}\n")
+    users.shell("mkfifo /home/fifo; mount --bind /home/fifo /etc/passwd")
+    with reeve.connect() as client:
+        client.send(json.dumps({"execute": GET, "arguments": {"username": "alice"}}).encode() + b"\n")
+        wait_for_helper(reeve, "get", "alice")
+        users.shell("umount --lazy /etc/passwd")
+        begin = time.monotonic()
+        assert reeve.call(ADD, username="bob", keys=[KEY]) == {"return": {}}
+        assert reeve.call(SET, **password_of("alice", "x")) == {"return": {}}
+        assert time.monotonic() - begin < 3
+        assert error(json.loads(client.read_line())) == "it did not end in time and was killed"
+
+
 def test_rules_timeout_ends_a_helper_that_hangs(users, agent_of):
     """A name service that does not answer: libnss finds a fifo where /etc/passwd was."""
     reeve = agent_of("schema: 1\nplugins: {accounts: {programs: {reeve-keys: {timeout: 1s}}}}\n")
@@ -176,7 +221,7 @@ def test_rules_timeout_ends_a_helper_that_hangs(users, agent_of):
     begin = time.monotonic()
     assert error(reeve.call(GET, username="alice")) == "it did not end in time and was killed"
     assert time.monotonic() - begin < 10
-    users.shell("umount /etc/passwd")
+    users.shell("umount --lazy /etc/passwd")
     assert reeve.call(ADD, username="alice", keys=[KEY]) == {"return": {}}
 
 

@@ -13,6 +13,7 @@ import throwaway_users
 from throwaway_users import ALICE, BOB
 
 FAILED = 120
+END = "\0"  # of the input: helpers/contract.h
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIone alice@host"
 OTHER = 'no-pty,command="echo \\"#\\"" ssh-rsa AAAAB3two two words'
 FILE = "/home/alice/.ssh/authorized_keys"
@@ -43,7 +44,7 @@ def users():
 @pytest.fixture
 def keys(users, reeve_install):
     def run(verb, user, *lines):
-        done = users.run([reeve_install / "libexec/reeve/reeve-keys", verb, user], "".join(f"{line}\n" for line in lines))
+        done = users.run([reeve_install / "libexec/reeve/reeve-keys", verb, user], "".join(f"{line}\n" for line in lines) + END)
         return done.returncode, done.stdout
     return run
 
@@ -51,7 +52,7 @@ def keys(users, reeve_install):
 @pytest.fixture
 def passwd(users, reeve_install):
     def run(user, password, form="plain"):
-        done = users.run([reeve_install / "libexec/reeve/reeve-passwd", user, form], password)
+        done = users.run([reeve_install / "libexec/reeve/reeve-passwd", user, form], password + END)
         return done.returncode, done.stdout
     return run
 
@@ -97,7 +98,7 @@ def test_unknown_user_is_refused_in_chpasswds_words(users, passwd):
     ("alice", "a\nroot:b", "plain", "forbidden characters in raw password"),
     ("alice", "a\0b", "plain", "forbidden characters in raw password"),
     ("alice", "x:0:0", "crypted", "forbidden characters in raw password"),
-    ("alice", "a" * 4097, "plain", "the password is longer than 4096 bytes"),
+    ("alice", "a" * 4096, "plain", "the password is longer than 4095 bytes"),
     ("root:x\nalice", "a", "plain", "forbidden characters in username"),
     ("toor", "a", "plain", "failed to lookup user 'toor': that is root by another name"),
 ])
@@ -116,6 +117,16 @@ tr '\\0' ' ' </proc/$$/cmdline; env; cat /proc/$$/limits | grep -i core; ls /pro
     assert (code, line) == (0, "alice:hunter2\n")
     assert "hunter2" not in around and "alice" not in around
     assert "Max core file size        1                    1" in around
+
+
+@pytest.mark.parametrize("form", ["plain", "crypted"])
+@pytest.mark.parametrize("part", ["", "sec"])
+def test_part_of_a_password_is_none(users, reeve_install, part, form):
+    """Who asks may die while it writes. An empty field of /etc/shadow lets everybody in."""
+    before = users.shell("cat /etc/shadow")
+    done = users.run([reeve_install / "libexec/reeve/reeve-passwd", "alice", form], part)
+    assert (done.returncode, done.stdout) == (FAILED, "the input did not arrive whole")
+    assert users.shell("cat /etc/shadow") == before
 
 
 def test_missing_chpasswd_has_the_text_of_a_failed_exec(users, passwd):
@@ -291,11 +302,21 @@ def test_by_the_time_it_reads_keys_it_is_the_user_and_can_do_nothing_else(users,
         # Not even the user himself looks into it.
         looked = users.run([*AS_ALICE, "ls", f"/proc/{helper.pid}/fd"])
         assert "Permission denied" in looked.stdout
-        helper.communicate(KEY.encode() + b"\n", timeout=10)
+        helper.communicate(f"{KEY}\n{END}".encode(), timeout=10)
         assert helper.returncode == 0
     finally:
         helper.kill()
         helper.wait()
+
+
+@pytest.mark.parametrize("verb", ["add", "reset", "remove"])
+@pytest.mark.parametrize("part", ["", KEY[:30], KEY + "\n"])
+def test_part_of_the_keys_changes_nothing(users, keys, reeve_install, verb, part):
+    keys("add", "alice", KEY, OTHER)
+    before = tree_of(users, "/home/alice")
+    done = users.run([reeve_install / "libexec/reeve/reeve-keys", verb, "alice"], part)
+    assert (done.returncode, done.stdout) == (FAILED, "the input did not arrive whole")
+    assert tree_of(users, "/home/alice") == before
 
 
 def test_helper_that_is_asked_otherwise_does_nothing(users, reeve_install):
