@@ -86,6 +86,7 @@ void FreezeCycle::Resume(const storage::FreezeList& list) {
 void FreezeCycle::Freeze(Choose choose, OnCounted on_done) {
   report_ = {};
   thawed_count_ = 0;
+  others_ = Others::kLeave;
   inherited_.clear();
   choose_ = std::move(choose);
   on_frozen_ = std::move(on_done);
@@ -112,7 +113,7 @@ void FreezeCycle::OnFreezeHooks(std::vector<HookReport> reports) {
   const std::string failure = FirstFailure(reports);
   report_.hooks = std::move(reports);
   if (!failure.empty() && settings_.is_hook_failure_fatal) End(EndReason::kFailed, failure);
-  if (report_.end) return TellThawHooks(told_hooks_);
+  if (report_.end) return EndBeforeFreezing();
   AwaitQuiet();
 }
 
@@ -129,7 +130,7 @@ void FreezeCycle::OnQuiet(int32_t status) {
   awaits_quiet_ = false;
   if (status == REEVE_OK) return ChooseTargets();
   End(EndReason::kFailed, kNotQuiet);
-  TellThawHooks(told_hooks_);
+  EndBeforeFreezing();
 }
 
 void FreezeCycle::ChooseTargets() {
@@ -139,6 +140,12 @@ void FreezeCycle::ChooseTargets() {
       listing ? choose_(listing->targets) : Result<std::vector<Target>>(Fail(listing.error()));
   if (targets) return FreezeTargets(std::move(*targets));
   End(EndReason::kFailed, targets.error().message());
+  EndBeforeFreezing();
+}
+
+// Nothing is frozen yet, unless by others.
+void FreezeCycle::EndBeforeFreezing() {
+  if (others_ == Others::kThawToo) return StartThaw(others_);
   TellThawHooks(told_hooks_);
 }
 
@@ -151,7 +158,7 @@ void FreezeCycle::FreezeTargets(std::vector<Target> targets) {
     FreezeOutcome outcome = freezer_.Freeze(targets, settings_.on_mount_failure, left);
     // A thaw that began meanwhile may hang: thawing writes, and on a loop device that waits for the file system below, whose freeze
     // has only now come to its end. This thread is the one that is free to thaw it.
-    const size_t thawed = outcome.error.empty() ? 0 : freezer_.ThawHeld().thawed_count;
+    const size_t thawed = outcome.error.empty() ? 0 : freezer_.ThawHeld(ThawScope::kAll).thawed_count;
     agent_.Post([this, outcome = std::move(outcome), thawed] {
       thawed_count_ += thawed;
       OnFreezeDone(outcome);
@@ -165,7 +172,7 @@ void FreezeCycle::OnFreezeDone(FreezeOutcome outcome) {
   report_.frozen_count = outcome.frozen_count;
   if (!outcome.error.empty()) End(EndReason::kFailed, outcome.error);
   if (outcome.frozen_count == 0) End(EndReason::kNothingFrozen, "");
-  if (report_.end) return StartThaw(Others::kLeave);
+  if (report_.end) return StartThaw(others_);
   agent_.SetHeld(outcome.frozen_count);
   Log(REEVE_LOG_INFO, std::to_string(outcome.frozen_count) + " file systems are frozen");
   SetPhase(Phase::kFrozen);
@@ -183,13 +190,15 @@ void FreezeCycle::End(EndReason reason, const std::string& why) {
 void FreezeCycle::Cancel(EndReason reason, const std::string& why, Others others) {
   End(reason, why);
   freezer_.Cancel();
+  if (others == Others::kThawToo) others_ = others;
   if (tells_hooks_) return hooks_.Cancel();
-  if (std::exchange(awaits_quiet_, false)) return TellThawHooks(told_hooks_);
+  if (std::exchange(awaits_quiet_, false)) return EndBeforeFreezing();
   if (!is_freezing_) return;
   gate_.Wake();
   // What it hangs for may be one that it has frozen itself, or somebody else.
   world_.thawing->Do([this, targets = TargetsOf(others)] {
-    const size_t count = freezer_.ThawHeld().thawed_count + freezer_.ThawOthers(targets).thawed_count;
+    const size_t count = freezer_.ThawHeld(ThawScope::kBesideFreeze).thawed_count +
+                         freezer_.ThawOthers(targets, ThawScope::kBesideFreeze).thawed_count;
     agent_.Post([this, count] { thawed_count_ += count; });
   });
 }
@@ -208,6 +217,7 @@ void FreezeCycle::Thaw(OnCounted on_done) {
       thawed_count_ = 0;
       is_bare_thaw_ = true;
       report_.hooks.resize(hook_reports_);
+      told_hooks_ = settings_.hooks;
       return StartThaw(Others::kThawToo);
     case Phase::kFreezing:
       return Cancel(EndReason::kCancelled, "the freeze was cancelled by guest-fsfreeze-thaw", Others::kThawToo);
@@ -220,12 +230,10 @@ void FreezeCycle::Thaw(OnCounted on_done) {
   }
 }
 
-// qemu-ga's thaw means all that is mounted, whoever froze it; a thaw of our own only what is ours.
 void FreezeCycle::StartThaw(Others others) {
   phase_ = Phase::kThawing;
   StopTimer();
   agent_.SetHeld(std::max<size_t>(1, report_.frozen_count));
-  if (others == Others::kThawToo) told_hooks_ = settings_.hooks;
   world_.thawing->Do([this, targets = TargetsOf(others)] {
     ThawOutcome outcome = ThawEverything(targets);
     agent_.Post([this, outcome = std::move(outcome)] { OnThawDone(outcome); });
@@ -239,13 +247,13 @@ std::vector<Target> FreezeCycle::TargetsOf(Others others) {
 }
 
 ThawOutcome FreezeCycle::ThawEverything(const std::vector<Target>& others) {
-  ThawOutcome outcome = freezer_.ThawHeld();
+  ThawOutcome outcome = freezer_.ThawHeld(ThawScope::kAll);
   if (!inherited_.empty()) {
     storage::ThawReport report = world_.thaw_listed(inherited_);
     outcome.thawed_count += report.thawed.size();
     std::ranges::move(report.failures, std::back_inserter(outcome.failures));
   }
-  ThawOutcome of_others = freezer_.ThawOthers(others);
+  ThawOutcome of_others = freezer_.ThawOthers(others, ThawScope::kAll);
   outcome.thawed_count += of_others.thawed_count;
   return outcome;
 }
@@ -390,9 +398,9 @@ void FreezeCycle::ThawBeforeEnd() {
   const auto are_thawed = std::make_shared<std::promise<bool>>();
   std::future<bool> result = are_thawed->get_future();
   const auto thaw = [this, are_thawed] { are_thawed->set_value(ThawEverything({}).failures.empty()); };
-  // First what stands frozen, for which a freeze may hang; then, after it, what that has frozen last.
-  world_.thawing->Do([this] { freezer_.ThawHeld(); });
   if (is_freezing_) {
+    // First what stands frozen, for which a freeze may hang; then, after it, the rest.
+    world_.thawing->Do([this] { freezer_.ThawHeld(ThawScope::kBesideFreeze); });
     world_.freezing->Do([this, thaw] { world_.thawing->Do(thaw); });
   } else {
     world_.thawing->Do(thaw);

@@ -98,6 +98,9 @@ class FreezeCycle {
   uint64_t FrozenMs() const;                   // so far, or of the last freeze
 
  private:
+  // qemu-ga's thaw means all that is mounted, whoever froze it; a thaw of our own only what is ours.
+  enum class Others : uint8_t { kLeave, kThawToo };
+
   static constexpr uint64_t kTickMs = 1000;        // how often the time left is written down
   static constexpr uint64_t kRetryMs = 10 * 1000;  // until a thaw that failed is tried again
 
@@ -108,7 +111,7 @@ class FreezeCycle {
   void ChooseTargets();
   void FreezeTargets(std::vector<Target> targets);
   void OnFreezeDone(FreezeOutcome outcome);
-  enum class Others : uint8_t { kLeave, kThawToo };
+  void EndBeforeFreezing();
   void Cancel(EndReason reason, const std::string& why, Others others);
   void End(EndReason reason, const std::string& why);
   std::vector<Target> TargetsOf(Others others);
@@ -152,6 +155,7 @@ class FreezeCycle {
   bool awaits_quiet_ = false;            // the agent is to be quiet before the first is frozen
   bool is_freezing_ = false;             // its thread is at it
   size_t thawed_count_ = 0;
+  Others others_ = Others::kLeave;               // with the thaw after a freeze that was cancelled
   std::vector<storage::FreezeEntry> inherited_;  // what an earlier process froze
   std::optional<uint64_t> deadline_ms_;
   uint64_t timer_ = 0;

@@ -43,7 +43,11 @@ FreezeOutcome Freezer::Freeze(const std::vector<Target>& targets, OnMountFailure
     if (!begun) return outcome;
   }
   for (Held& held : std::views::reverse(held_))
-    if (is_cancelled_ || !FreezeOne(held, on_failure, outcome)) break;
+    if (!Begin(held.target) || !FreezeOne(held, on_failure, outcome)) break;
+  {
+    const std::lock_guard lock(mutex_);
+    being_frozen_.reset();
+  }
   if (is_cancelled_ && outcome.error.empty()) outcome.error = "the freeze was cancelled";
   if (!outcome.error.empty()) return outcome;
   const std::lock_guard lock(list_mutex_);
@@ -90,6 +94,24 @@ bool Freezer::MayWriteList(FreezeOutcome& outcome) {
   return true;
 }
 
+void Freezer::Cancel() {
+  const std::lock_guard lock(mutex_);
+  is_cancelled_ = true;
+}
+
+// One that is cancelled goes on to nothing that a thaw beside it has not been told of.
+bool Freezer::Begin(const Target& target) {
+  const std::lock_guard lock(mutex_);
+  if (!is_cancelled_) being_frozen_ = target.device;
+  return !is_cancelled_;
+}
+
+bool Freezer::IsWithin(ThawScope scope, const Target& target) const {
+  if (scope == ThawScope::kAll || !being_frozen_) return true;
+  return target.device != *being_frozen_ &&
+         std::ranges::find(target.stands_on, *being_frozen_) == target.stands_on.end();
+}
+
 bool Freezer::FreezeOne(Held& held, OnMountFailure on_failure, FreezeOutcome& outcome) {
   MountReport& report = outcome.mounts[held.report];
   if (const Status written = WriteEntry(held.target); !written) {
@@ -123,9 +145,9 @@ void Freezer::Mark(Held& held, Hold hold) {
   held.hold = hold;
 }
 
-bool Freezer::TakeForThaw(Held& held) {
+bool Freezer::TakeForThaw(Held& held, ThawScope scope) {
   const std::lock_guard lock(mutex_);
-  if (held.hold != Hold::kFrozen) return false;
+  if (held.hold != Hold::kFrozen || !IsWithin(scope, held.target)) return false;
   held.hold = Hold::kThawed;
   return true;
 }
@@ -140,7 +162,7 @@ void Freezer::AdoptList(const storage::FreezeList& list) {
   list_.Adopt(list);
 }
 
-ThawOutcome Freezer::ThawHeld() {
+ThawOutcome Freezer::ThawHeld(ThawScope scope) {
   ThawOutcome outcome;
   for (size_t i = 0;; ++i) {
     Held* held = nullptr;
@@ -149,16 +171,20 @@ ThawOutcome Freezer::ThawHeld() {
       if (i < held_.size()) held = &held_[i];
     }
     if (held == nullptr) return outcome;
-    if (!TakeForThaw(*held)) continue;
+    if (!TakeForThaw(*held, scope)) continue;
     const size_t failures = outcome.failures.size();
     if (ThawFully(held->fd.get(), held->target.mountpoint, outcome)) ++outcome.thawed_count;
     if (outcome.failures.size() > failures) Mark(*held, Hold::kFrozen);
   }
 }
 
-ThawOutcome Freezer::ThawOthers(const std::vector<Target>& targets) {
+ThawOutcome Freezer::ThawOthers(const std::vector<Target>& targets, ThawScope scope) {
   ThawOutcome outcome;
   for (const Target& target : targets) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!IsWithin(scope, target)) continue;
+    }
     const Result<UniqueFd> fd = calls_.Open(target.mountpoint, target.device);
     if (fd && ThawFully(fd->get(), target.mountpoint, outcome)) ++outcome.thawed_count;
   }

@@ -40,6 +40,10 @@ struct FreezeOutcome {
   std::vector<MountReport> mounts;  // in the order of freezing
 };
 
+// Which file systems a thaw takes. kBesideFreeze: neither the one that is being frozen nor what stands on that. A thaw writes; it would
+// hang for that freeze, where no signal ends it, until somebody else has thawed what is below.
+enum class ThawScope : uint8_t { kAll, kBesideFreeze };
+
 struct ThawOutcome {
   size_t thawed_count = 0;            // file systems that were frozen and are not any more
   std::vector<std::string> failures;  // a line each
@@ -62,15 +66,16 @@ class Freezer {
   // what is frozen frozen: ThawHeld follows. Nothing is frozen when the list stands on one of them.
   FreezeOutcome Freeze(const std::vector<Target>& targets, OnMountFailure on_failure,
                        std::optional<Milliseconds> time_left);
-  // Thaws what is held, each until it is not frozen any more, what others stand on first. Also while Freeze runs, which
-  // must have been cancelled before; what that freezes last is then left to another ThawHeld. What fails stays held.
-  ThawOutcome ThawHeld();
+  // Thaws what is held, each until it is not frozen any more, what others stand on first. With kBesideFreeze also while Freeze
+  // runs, which must have been cancelled before; what that freezes last, and the rest, is then left to another ThawHeld.
+  // What fails stays held.
+  ThawOutcome ThawHeld(ThawScope scope);
   // The same for what anybody else froze.
-  ThawOutcome ThawOthers(const std::vector<Target>& targets);
+  ThawOutcome ThawOthers(const std::vector<Target>& targets, ThawScope scope);
 
   // ---- [any thread]
   // Freeze goes on to no further file system.
-  void Cancel() { is_cancelled_ = true; }
+  void Cancel();
   bool is_cancelled() const { return is_cancelled_; }
   // From now on, and until Release, a process that comes after this one finds that something was under way, though nothing
   // is frozen yet or any more: hooks are being told. REQUIRES: no other call runs.
@@ -98,7 +103,9 @@ class Freezer {
   bool FreezeOne(Held& held, OnMountFailure on_failure, FreezeOutcome& outcome);
   Status WriteEntry(const Target& target);
   void Mark(Held& held, Hold hold);
-  bool TakeForThaw(Held& held);
+  bool Begin(const Target& target);
+  bool IsWithin(ThawScope scope, const Target& target) const;  // REQUIRES: mutex_
+  bool TakeForThaw(Held& held, ThawScope scope);
   // Whether it was frozen.
   bool ThawFully(int fd, const std::string& mountpoint, ThawOutcome& outcome);
 
@@ -109,7 +116,8 @@ class Freezer {
   std::atomic<bool> is_cancelled_ = false;
   std::mutex list_mutex_;
   std::mutex mutex_;
-  std::vector<Held> held_;  // guarded by mutex_; in the order of thawing
+  std::optional<storage::Device> being_frozen_;  // guarded by mutex_
+  std::vector<Held> held_;                       // guarded by mutex_; in the order of thawing
 };
 
 }  // namespace reeve::fsfreeze

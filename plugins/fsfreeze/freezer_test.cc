@@ -82,7 +82,7 @@ TEST_F(FreezerTest, EntryStandsInTheListBeforeItsFileSystemIsFrozen) {
 TEST_F(FreezerTest, ThawsInTheOtherOrderAndEmptiesTheList) {
   Freeze();
   calls_.log.clear();
-  const ThawOutcome thawed = freezer_.ThawHeld();
+  const ThawOutcome thawed = freezer_.ThawHeld(ThawScope::kAll);
   EXPECT_EQ(thawed.thawed_count, 3u);
   EXPECT_THAT(thawed.failures, IsEmpty());
   EXPECT_THAT(calls_.log, ElementsAre("thaw /", "thaw /var", "thaw /srv"));
@@ -106,7 +106,7 @@ TEST_F(FreezerTest, FreezeFailureLeavesTheRestUntriedAndWhatIsFrozenToTheThaw) {
   EXPECT_EQ(outcome.error, "failed to freeze /var: Input/output error");
   EXPECT_EQ(ResultOf(outcome, "/srv"), MountResult::kFrozen);
   EXPECT_EQ(ResultOf(outcome, "/"), MountResult::kNotFrozen);
-  EXPECT_EQ(freezer_.ThawHeld().thawed_count, 1u);
+  EXPECT_EQ(freezer_.ThawHeld(ThawScope::kAll).thawed_count, 1u);
   EXPECT_EQ(calls_.frozen_count(), 0u);
 }
 
@@ -136,7 +136,7 @@ TEST_F(FreezerTest, CancelledFreezeGoesNoFurther) {
   const FreezeOutcome outcome = Freeze();
   EXPECT_EQ(outcome.error, "the freeze was cancelled");
   EXPECT_EQ(calls_.frozen_count(), 1u);
-  EXPECT_EQ(freezer_.ThawHeld().thawed_count, 1u);
+  EXPECT_EQ(freezer_.ThawHeld(ThawScope::kAll).thawed_count, 1u);
 }
 
 // The freeze of a file system may hang for one that is frozen already.
@@ -144,25 +144,52 @@ TEST_F(FreezerTest, WhatIsFrozenCanBeThawedWhileTheNextHangs) {
   calls_.on_freeze = [&](const std::string& path) {
     if (path != "/var") return;
     freezer_.Cancel();
-    EXPECT_EQ(freezer_.ThawHeld().thawed_count, 1u);
+    EXPECT_EQ(freezer_.ThawHeld(ThawScope::kBesideFreeze).thawed_count, 1u);
     EXPECT_EQ(calls_.frozen_count(), 0u);
   };
   Freeze();
-  EXPECT_EQ(freezer_.ThawHeld().thawed_count, 1u);  // the one that hung
+  EXPECT_EQ(freezer_.ThawHeld(ThawScope::kAll).thawed_count, 1u);  // the one that hung
   EXPECT_EQ(calls_.frozen_count(), 0u);
+}
+
+// Their thaw would wait for the file system below, and its own for its freeze.
+TEST_F(FreezerTest, WhatIsBeingFrozenIsNotThawedNorWhatStandsOnIt) {
+  targets_[2].stands_on = {targets_[0].device};
+  calls_.on_freeze = [&](const std::string& path) {
+    if (path != "/") return;
+    calls_.frozen["/"] = 1;  // by somebody else
+    freezer_.Cancel();
+    EXPECT_EQ(freezer_.ThawHeld(ThawScope::kBesideFreeze).thawed_count, 1u);
+    EXPECT_EQ(freezer_.ThawOthers(targets_, ThawScope::kBesideFreeze).thawed_count, 0u);
+    EXPECT_EQ(calls_.frozen["/var"], 0);
+  };
+  Freeze();
+  EXPECT_EQ(freezer_.ThawHeld(ThawScope::kBesideFreeze).thawed_count, 2u);
+  EXPECT_EQ(calls_.frozen_count(), 0u);
+}
+
+TEST_F(FreezerTest, WhatStandsOnAnotherThanTheOneThatIsBeingFrozenIsThawed) {
+  targets_[2].stands_on = {targets_[0].device};
+  calls_.on_freeze = [&](const std::string& path) {
+    if (path != "/var") return;
+    freezer_.Cancel();
+    EXPECT_EQ(freezer_.ThawHeld(ThawScope::kBesideFreeze).thawed_count, 1u);
+    EXPECT_EQ(calls_.frozen["/srv"], 0);
+  };
+  Freeze();
 }
 
 TEST_F(FreezerTest, ThawsUntilItFailsAndCountsEachOnce) {
   Freeze();
   calls_.frozen["/var"] = 3;
-  EXPECT_EQ(freezer_.ThawHeld().thawed_count, 3u);
+  EXPECT_EQ(freezer_.ThawHeld(ThawScope::kAll).thawed_count, 3u);
   EXPECT_EQ(calls_.frozen["/var"], 0);
 }
 
 TEST_F(FreezerTest, ThawsWhatOthersFroze) {
   calls_.frozen["/srv"] = 1;
   calls_.open_errors["/"] = EACCES;  // passed over, as in qemu-ga
-  const ThawOutcome thawed = freezer_.ThawOthers(targets_);
+  const ThawOutcome thawed = freezer_.ThawOthers(targets_, ThawScope::kAll);
   EXPECT_EQ(thawed.thawed_count, 1u);
   EXPECT_THAT(thawed.failures, IsEmpty());
 }
@@ -170,11 +197,11 @@ TEST_F(FreezerTest, ThawsWhatOthersFroze) {
 TEST_F(FreezerTest, WhatCannotBeThawedStaysHeldAndIsTriedAgain) {
   Freeze();
   calls_.thaw_error = EIO;
-  EXPECT_THAT(freezer_.ThawHeld().failures,
+  EXPECT_THAT(freezer_.ThawHeld(ThawScope::kAll).failures,
               ElementsAre("failed to thaw /: Input/output error", "failed to thaw /var: Input/output error",
                           "failed to thaw /srv: Input/output error"));
   calls_.thaw_error = 0;
-  EXPECT_EQ(freezer_.ThawHeld().thawed_count, 3u);
+  EXPECT_EQ(freezer_.ThawHeld(ThawScope::kAll).thawed_count, 3u);
 }
 
 TEST_F(FreezerTest, NothingIsFrozenThatCannotBeWrittenDown) {

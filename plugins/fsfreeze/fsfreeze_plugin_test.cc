@@ -2,6 +2,9 @@
 
 #include <signal.h>
 
+#include <future>
+#include <thread>
+
 #include "base/testing.h"
 #include "plugins/fsfreeze/testing.h"
 #include "tests/support/fake_agent.h"
@@ -381,6 +384,65 @@ TEST_F(FsfreezePluginTest, WhatHangsForWhatOthersFrozeIsSetFreeByAHostsThaw) {
   Turns();
   EXPECT_EQ(thaw->value, "2");
   EXPECT_EQ(calls().frozen_count(), 0u);
+}
+
+// Thawed early it would hang for "/", which is being frozen; see above.
+TEST_F(FsfreezePluginTest, WhatOthersFrozeAboveTheOneThatIsBeingFrozenIsThawedAfterIt) {
+  Load();
+  stage_.mounts->listing.targets.push_back({{7, 3}, "/image", "ext4", {{8, 1}}});
+  calls().frozen["/image"] = 1;
+  std::shared_ptr<Answer> thaw;
+  calls().on_freeze = [&](const std::string&) {
+    if (thaw) return;
+    thaw = agent_.Begin("guest-fsfreeze-thaw", "{}");
+    EXPECT_EQ(calls().frozen["/image"], 1);
+  };
+  Call("guest-fsfreeze-freeze-list", R"({"mountpoints": ["/"]})");
+  Turns();
+  EXPECT_EQ(thaw->value, "2");
+  EXPECT_EQ(calls().frozen_count(), 0u);
+}
+
+TEST_F(FsfreezePluginTest, ThawWhileHooksAreToldOfAFreezeThawsWhatOthersFrozeAndTellsOnlyThose) {
+  Load(R"({"hooks": ["/etc/a", "/etc/b"]})");
+  calls().frozen["/var"] = 1;
+  const auto freeze = agent_.Begin("guest-fsfreeze-freeze", "{}");
+  Turns();
+  const auto thaw = agent_.Begin("guest-fsfreeze-thaw", "{}");
+  Turns();
+  EndHook(0);
+  EXPECT_EQ(calls().frozen_count(), 0u);
+  EXPECT_EQ(HookWords(), "/etc/a thaw");
+  EndHook(0);
+  EXPECT_EQ(thaw->value, "1");
+}
+
+// At its end as at a cancel: what stands on the one that is being frozen is thawed only after that.
+TEST_F(FsfreezePluginTest, EndOfTheProcessWhileItFreezesThawsWhatStandsOnThatLast) {
+  Load();
+  stage_.mounts->listing.targets.push_back({{7, 3}, "/image", "ext4", {{8, 1}}});
+  stage_.freezing.is_immediate = false;
+  agent_.Begin("guest-fsfreeze-freeze", "{}");
+  Turns();
+  std::promise<void> is_under_way, may_go_on;
+  calls().on_freeze = [&](const std::string& path) {
+    if (path != "/") return;
+    calls().log.clear();
+    is_under_way.set_value();
+    may_go_on.get_future().wait();
+  };
+  std::thread freezing([&] {
+    stage_.freezing.DoOne();
+    stage_.freezing.DoOne();
+  });
+  is_under_way.get_future().wait();
+  stage_.freezing.on_held = [&] {
+    EXPECT_THAT(calls().log, ElementsAre("thaw /var"));
+    may_go_on.set_value();
+  };
+  EXPECT_EQ(agent_.plugin().deactivate(agent_.plugin().self), REEVE_OK);
+  freezing.join();
+  EXPECT_THAT(calls().log, ElementsAre("thaw /var", "thaw /", "thaw /image"));
 }
 
 TEST_F(FsfreezePluginTest, TimeoutCancelsAFreezeThatTakesLonger) {

@@ -82,6 +82,7 @@ class HeldWork final : public WorkQueue {
   void Do(Work work) override {
     if (is_immediate) return work();
     waiting.push_back(std::move(work));
+    if (on_held) on_held();
   }
   void DoOne() {
     const Work work = std::move(waiting.front());
@@ -90,6 +91,7 @@ class HeldWork final : public WorkQueue {
   }
   bool is_immediate = true;
   std::vector<Work> waiting;
+  std::function<void()> on_held;
 };
 
 inline UniqueFd ListFile() {

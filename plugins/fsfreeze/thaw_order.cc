@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <iterator>
 #include <optional>
 #include <string_view>
 
@@ -14,6 +15,7 @@ namespace reeve::fsfreeze {
 
 namespace {
 
+using storage::Device;
 using storage::FileSystem;
 using storage::MountList;
 
@@ -52,27 +54,37 @@ Target TargetOf(const FileSystem& file_system) {
 class Ordering {
  public:
   Ordering(const MountList& mounts, const BackingFilesOf& backing_files_of)
-      : mounts_(mounts), backing_files_of_(backing_files_of), is_placed_(mounts.file_systems.size()) {}
+      : mounts_(mounts), backing_files_of_(backing_files_of), is_placed_(mounts.file_systems.size()) {
+    for (const FileSystem& each : mounts.file_systems) targets_.push_back(TargetOf(each));
+  }
 
   std::vector<Target> Run() {
-    for (size_t i = 0; i < mounts_.file_systems.size(); ++i) Place(i);
-    return std::move(ordered_);
+    for (size_t i = 0; i < targets_.size(); ++i) Place(i);
+    std::vector<Target> ordered;
+    for (const size_t index : order_) ordered.push_back(std::move(targets_[index]));
+    return ordered;
   }
 
  private:
   void Place(size_t index) {
     if (is_placed_[index]) return;
     is_placed_[index] = true;
-    const FileSystem& file_system = mounts_.file_systems[index];
-    for (const std::string& file : backing_files_of_(file_system.device))
-      if (const auto below = FileSystemOf(file, mounts_)) Place(*below);
-    ordered_.push_back(TargetOf(file_system));
+    std::vector<Device>& stands_on = targets_[index].stands_on;
+    for (const std::string& file : backing_files_of_(mounts_.file_systems[index].device)) {
+      const auto below = FileSystemOf(file, mounts_);
+      if (!below || *below == index) continue;
+      Place(*below);
+      stands_on.push_back(targets_[*below].device);
+      std::ranges::copy(targets_[*below].stands_on, std::back_inserter(stands_on));
+    }
+    order_.push_back(index);
   }
 
   const MountList& mounts_;
   const BackingFilesOf& backing_files_of_;
   std::vector<bool> is_placed_;
-  std::vector<Target> ordered_;
+  std::vector<Target> targets_;  // as in the list
+  std::vector<size_t> order_;
 };
 
 // ---- sysfs

@@ -55,6 +55,19 @@ TEST_F(ThawOrderTest, WhatOthersStandOnIsFirst) {
   EXPECT_THAT(Order(), ElementsAre("/", "/outer", "/inner"));
 }
 
+TEST_F(ThawOrderTest, SaysOnWhatEachStandsHoweverFarBelow) {
+  Mount("/inner", kLoop1);
+  Mount("/outer", kLoop0);
+  Mount("/", kDisk);
+  files_[kLoop1] = {"/outer/image"};
+  files_[kLoop0] = {"/images/outer"};
+  const std::vector<Target> targets = InThawOrder(mounts_, [this](dev_t device) { return files_[device]; });
+  ASSERT_EQ(targets.size(), 3u);
+  EXPECT_THAT(targets[0].stands_on, testing::IsEmpty());
+  EXPECT_THAT(targets[1].stands_on, ElementsAre(targets[0].device));
+  EXPECT_THAT(targets[2].stands_on, ElementsAre(targets[1].device, targets[0].device));
+}
+
 TEST_F(ThawOrderTest, ImageIsFoundByWhateverMountItsPathLeadsThrough) {
   Mount("/inner", kLoop0);
   Mount("/data", kOtherDisk);
@@ -83,6 +96,8 @@ TEST_F(ThawOrderTest, ACircleEnds) {
   Mount("/b", kLoop1);
   files_[kLoop0] = {"/b/image"};
   files_[kLoop1] = {"/a/image"};
+  EXPECT_EQ(Order().size(), 2u);
+  files_[kLoop0] = {"/a/image"};
   EXPECT_EQ(Order().size(), 2u);
 }
 
