@@ -9,8 +9,8 @@ import sys
 import pytest
 
 PROGRAM = pathlib.Path(__file__).resolve().parents[2] / "bench/freeze_faults.py"
-# Those that kill the worker while the kernel is freezing are left to the long run.
-FAULTS = ["none", "core killed", "warden killed, restarted only", "warden killed, not restarted", "service stopped",
+FAULTS = ["none", "worker killed", "core killed", "core and worker killed", "warden killed, under systemd",
+          "warden killed, restarted only", "warden killed, not restarted", "warden and worker killed", "service stopped",
           "hook hangs", "hook hangs at thaw", "hook fails", "hook leaves daemons", "host never thaws", "client gone"]
 CYCLES_OF_EACH = 2
 # Beside what else a machine of two cores has to do: that it ends in thaw is the contract, and the timeout is its measure.
