@@ -129,7 +129,10 @@ def guest(booted_guest, installation):
 
 
 def ask_of_disks(guest):
-    return {command: guest.agent(command) for command in ("guest-get-disks", "guest-get-fsinfo")}
+    told = {command: guest.agent(command) for command in ("guest-get-disks", "guest-get-fsinfo")}
+    # Mount point, name, type, and the domain's disks where libvirt finds any.
+    rows = [line.split() for line in guest.on_host("domfsinfo").splitlines() if line.strip()]
+    return told | {"domfsinfo": {row[0]: set(row[3].split(",")) if len(row) > 3 else set() for row in rows}}
 
 
 @pytest.fixture(scope="session")
@@ -143,13 +146,14 @@ def many_disks(tmp_path_factory):
     try:
         guest.start()
         guest.wait_for_agent()
-        guest.check(guests_of_many_disks.MAKE_VOLUMES, timeout_s=120)
+        guest.check(guests_of_many_disks.MAKE_VOLUMES, timeout_s=240)
         guest.told = {"qemu-ga": ask_of_disks(guest)}
         if AGENT == "reeve":
             guest.check("apt-get install -y /payload/reeve.deb 2>&1", timeout_s=180)
             guest.wait_for_agent()
             guest.told["reeve"] = ask_of_disks(guest)
-        guest.told["lsblk"] = json.loads(guest.check("lsblk --json --bytes --list --output NAME,PATH,TYPE"))
+        guest.told["lsblk"] = json.loads(guest.check(
+            "lsblk --json --bytes --tree --output NAME,KNAME,TYPE,SERIAL,MOUNTPOINTS"))
         yield guest
     finally:
         guest.stop()

@@ -1,6 +1,7 @@
 #!/bin/bash
-# Makes the guest image of the VM tests, once: a Debian 12 root file system, its kernel and initrd.
-# Prints the folder that holds root.img, vmlinuz and initrd.img.
+# Makes the guest image of the VM tests, once: a Debian 12 root file system, and two kernels with an initrd each.
+# Prints the folder that holds root.img, vmlinuz and initrd.img, and the same of the kernel that knows more disks:
+# vmlinuz-hardware and initrd-hardware.img.
 #
 #   tests/vm/make-image.sh
 #
@@ -70,6 +71,40 @@ install_kernel() {
   rm -f "$root"/boot/vmlinuz-* "$root"/boot/initrd.img-*
 }
 
+# The kernel for real machines, of which few modules are kept: it has 400 MB of them.
+install_hardware_kernel() {
+  say "kernel for more kinds of disks"
+  local package version tree=/tmp/hardware
+  # shellcheck disable=SC2016
+  package=$(in_root dpkg-query -W -f '${Package}\n' 'linux-image-*-cloud-amd64' | grep '[0-9]' | sed 's/-cloud-/-/')
+  version=${package#linux-image-}
+  in_root sh -c "cd /tmp && apt-get download -q '$package' && dpkg-deb --extract '$package'_*.deb $tree && rm '$package'_*.deb"
+  in_root depmod --basedir "$tree" "$version"
+  # shellcheck disable=SC2046
+  in_root modprobe --dirname "$tree" --set-version "$version" --show-depends --all $(listed "$here/guest/hardware-modules") |
+    sed -n "s|^insmod $tree/\(lib/modules/[^ ]*\).*|\1|p" | sort -u >"$work/kept"
+  tar -C "$root$tree" -cf - --files-from "$work/kept" "lib/modules/$version"/modules.{order,builtin,builtin.modinfo} |
+    tar -C "$root/usr" -xf -
+  in_root depmod "$version"
+  mv "$root$tree/boot/config-$version" "$root/boot/"
+  in_root mkinitramfs -o /tmp/initrd "$version"
+  rm "$root/boot/config-$version"
+  mv "$root/tmp/initrd" "$work/initrd-hardware.img"
+  mv "$root$tree/boot/vmlinuz-$version" "$work/vmlinuz-hardware"
+  rm -rf "${root:?}$tree" "$work/kept"
+}
+
+# Tools for disks made of disks. What they would start at each boot is started by who tests it.
+install_storage_tools() {
+  say "storage tools"
+  # shellcheck disable=SC2046
+  in_root apt-get install -y -q --no-install-recommends $(listed "$here/guest/storage-packages")
+  in_root systemctl --quiet mask lvm2-monitor.service blk-availability.service mdmonitor-oneshot.timer mdcheck_start.timer \
+    mdcheck_continue.timer rpc-statd-notify.service
+  in_root systemctl --quiet disable nfs-server.service nfs-client.target rpcbind.service rpcbind.socket dm-event.socket \
+    lvm2-lvmpolld.socket
+}
+
 fill_repository() {
   say "repository of the guest"
   local repository=/var/lib/reeve-test-repository
@@ -113,6 +148,8 @@ build() {
   bootstrap
   borrow_apt_configuration
   install_kernel
+  install_hardware_kernel
+  install_storage_tools
   fill_repository
   return_apt_configuration
   configure_guest

@@ -4,13 +4,17 @@ and that under systemd whatever ends the agent ends the freeze."""
 import json
 
 import libvirt
+import many_disks as guests_of_many_disks
 import pytest
 from guest import NAME, wait_until
 
 pytestmark = pytest.mark.reeve
 
-PLACES = ["/", "/mnt/part", "/mnt/upper", "/mnt/nvme", "/mnt/xfs", "/mnt/btrfs"]
-# An emulated guest syncs six file systems, under a load on the host.
+PLACES = list(guests_of_many_disks.PLACES)
+# What freezes with another place, and is not counted.
+ALSO = {"/mnt/btrfs": guests_of_many_disks.SUBVOLUMES}
+WRITTEN = PLACES + guests_of_many_disks.SUBVOLUMES
+# An emulated guest syncs all the file systems, under a load on the host.
 SOON_S = 60
 WRITER = """
 import json, os, sys, threading, time
@@ -21,7 +25,7 @@ def write(place):
         os.pwrite(file, b"x" * 4096, 0)
         os.fsync(file)
         counts[place] += 1
-        time.sleep(0.05)
+        time.sleep(0.25)
 for place in counts:
     threading.Thread(target=write, args=(place,), daemon=True).start()
 while True:
@@ -60,7 +64,7 @@ def disks(many_disks):
                      "mount -t overlay overlay -o lowerdir=/mnt/part,upperdir=/run/up,workdir=/run/work /mnt/over && "
                      "mount /dev/vdf /mnt/again && "
                      "systemd-run --quiet --collect --unit=dead-fuse python3 /run/dead_fuse.py && "
-                     f"systemd-run --quiet --collect --unit=writer python3 /run/writer.py {' '.join(PLACES)}")
+                     f"systemd-run --quiet --collect --unit=writer python3 /run/writer.py {' '.join(WRITTEN)}")
 
     def dead_file_system_is_mounted():
         """the mount of the dead file system"""
@@ -89,13 +93,14 @@ def counts(guest):
 
 def assert_frozen(guest, places):
     """All the others are written to meanwhile, which shows that the writer had the time."""
+    places = {*places, *(also for place in places for also in ALSO.get(place, []))}
     guest.check("sleep 1")  # what was under way
     before = counts(guest)
 
     def others_are_written_to():
         """a writer that goes on where nothing is frozen"""
         now = counts(guest)
-        return all(now[place] > before[place] for place in set(PLACES) - set(places))
+        return all(now[place] > before[place] for place in set(WRITTEN) - places)
     wait_until(others_are_written_to, SOON_S)
     guest.check("sleep 2")
     now = counts(guest)
@@ -143,13 +148,14 @@ def test_each_kind_of_file_system_stands_still_by_a_worker_whose_memory_is_locke
     assert thawed.agent("guest-fsfreeze-freeze", timeout_s=60) == len(PLACES)
     assert_frozen(thawed, PLACES)
     report = thawed.agent("fsfreeze-report")
+    kinds = {"/mnt/xfs": "xfs", "/mnt/btrfs": "btrfs"}
     assert {mount["mountpoint"]: (mount["type"], mount["result"]) for mount in report["mounts"]} == {
-        "/": ("ext4", "frozen"), "/mnt/part": ("ext4", "frozen"), "/mnt/upper": ("ext4", "frozen"),
-        "/mnt/nvme": ("ext4", "frozen"), "/mnt/xfs": ("xfs", "frozen"), "/mnt/btrfs": ("btrfs", "frozen")}
+        place: (kinds.get(place, "ext4"), "frozen") for place in PLACES}
     left_out = {mount["mountpoint"]: (mount["type"], mount["reason"]) for mount in report["left-out"]}
     assert left_out["/mnt/over"] == ("overlay", "overlay")
     assert left_out["/mnt/fuse"] == ("fuse", "fuse")
-    assert left_out["/mnt/again"] == ("btrfs", "same-device")
+    for place in ("/mnt/again", *guests_of_many_disks.SUBVOLUMES):
+        assert left_out[place] == ("btrfs", "same-device")
     status = dict(line.split(":\t", 1) for line in
                   thawed.check(f"cat /proc/{worker_of(thawed)}/status").splitlines() if ":\t" in line)
     locked, resident = (int(status[name].split()[0]) for name in ("VmLck", "VmRSS"))
@@ -159,9 +165,12 @@ def test_each_kind_of_file_system_stands_still_by_a_worker_whose_memory_is_locke
 
 
 @pytest.mark.parametrize("serials, places", [
-    (["in-scsi-b"], ["/mnt/upper"]),
-    (["in-xfs", "in-nvme"], ["/mnt/xfs", "/mnt/nvme"]),
-    (["in-virtio"], ["/mnt/part"]),
+    # Volumes of a group, of which one lies on two disks; its snapshot; one in a thin pool.
+    (["in-scsi-a"], ["/mnt/wide", "/mnt/snap"]),
+    (["in-scsi-b"], ["/mnt/wide", "/mnt/snap", "/mnt/thin"]),
+    (["in-xfs", "in-nvme", "in-btrfs"], ["/mnt/xfs", "/mnt/nvme", "/mnt/btrfs"]),
+    # A partition; half a mirror; what is encrypted; the bus whose serial numbers udev adorns.
+    (["in-virtio", "in-sata-b", "in-scsi-far", "in-usb"], ["/mnt/part", "/mnt/mirror", "/mnt/secret", "/mnt/usb"]),
 ])
 def test_what_stands_on_a_disk_is_frozen_by_its_serial_number(thawed, serials, places):
     assert thawed.agent("fsfreeze-freeze-disks", serials=serials) == len(places)
