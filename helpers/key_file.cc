@@ -1,5 +1,6 @@
 #include "helpers/key_file.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/random.h>
@@ -23,6 +24,12 @@ constexpr mode_t kDirectoryMode = 0700;
 constexpr mode_t kFileMode = 0600;
 constexpr uint64_t kBeneath = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
 constexpr int kMaxNames = 16;
+constexpr std::string_view kTemporaryPrefix = ".authorized_keys.reeve-";
+constexpr size_t kTemporaryDigits = 16;
+// Above what any rule lets a helper run.
+constexpr time_t kLeftoverAgeS = 60;
+// Of a directory's names, 32 KiB at once; whoever fills his own with more keeps what was left in it.
+constexpr int kMaxNamePieces = 32;
 
 bool IsMissing(const Error& error) {
   return error.system_errno() == ENOENT;
@@ -64,12 +71,33 @@ Result<UniqueFd> OpenOwnDirectory(int home, uid_t uid) {
 Result<std::string> TemporaryName() {
   uint64_t number = 0;
   if (::getrandom(&number, sizeof number, 0) != sizeof number) return FailErrno("get random bytes");
-  char name[64];
-  (void)::snprintf(name, sizeof name, ".%s.reeve-%016llx", kFile, static_cast<unsigned long long>(number));
-  return std::string(name);
+  char digits[kTemporaryDigits + 1];
+  (void)::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(number));
+  return std::string(kTemporaryPrefix) + digits;
+}
+
+bool IsTemporaryName(std::string_view name) {
+  return name.starts_with(kTemporaryPrefix) && name.size() == kTemporaryPrefix.size() + kTemporaryDigits;
+}
+
+void RemoveIfOld(int directory, const char* name, time_t now) {
+  struct stat status{};
+  if (::fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(status.st_mode)) return;
+  if (status.st_mtim.tv_sec < now - kLeftoverAgeS) (void)::unlinkat(directory, name, 0);
+}
+
+// EINVAL: nothing of that kind can be synced there (fsync(2)).
+Status Sync(int fd) {
+  if (::fsync(fd) == 0 || errno == EINVAL) return {};
+  return FailErrno("sync");
 }
 
 }  // namespace
+
+// As qemu-ga builds it: /etc/passwd may have a slash at the end.
+std::string KeyFile::DirectoryPath() const {
+  return home_path_.substr(0, home_path_.find_last_not_of('/') + 1) + "/.ssh";
+}
 
 Result<bool> KeyFile::OpenDirectory() {
   if (!home_) {
@@ -102,10 +130,8 @@ Error KeyFile::Missing() const {
                                     "\u201D: " + ErrnoText(ENOENT));
 }
 
-Result<std::optional<UniqueFd>> KeyFile::Open() const {
-  // O_NONBLOCK: neither a fifo nor somebody's lease makes the open wait.
-  constexpr uint64_t kFlags = O_RDONLY | O_NONBLOCK | O_NOCTTY;
-  Result<UniqueFd> file = sys::OpenAt2(directory_.get(), kFile, {.flags = kFlags, .mode = 0, .resolve = kBeneath});
+Result<std::optional<UniqueFd>> KeyFile::Open(uint64_t flags) const {
+  Result<UniqueFd> file = sys::OpenAt2(directory_.get(), kFile, {.flags = flags, .mode = 0, .resolve = kBeneath});
   if (!file && IsMissing(file.error())) return std::nullopt;
   if (!file) return Fail(file.error());
   const struct stat status = REEVE_TRY(sys::Stat(file->get()));
@@ -115,7 +141,8 @@ Result<std::optional<UniqueFd>> KeyFile::Open() const {
 }
 
 Result<std::optional<std::string>> KeyFile::Read() const {
-  const Result<std::optional<UniqueFd>> file = Open();
+  // O_NONBLOCK: neither a fifo nor somebody's lease makes the open wait.
+  const Result<std::optional<UniqueFd>> file = Open(O_RDONLY | O_NONBLOCK | O_NOCTTY);
   if (!file) return FailedTo("read", FilePath(), file.error());
   if (!*file) return std::nullopt;
   Result<std::string> content = sys::ReadToEnd((*file)->get(), kMaxKeysBytes);
@@ -127,7 +154,7 @@ Result<std::optional<std::string>> KeyFile::Read() const {
 }
 
 Status KeyFile::CheckReplaceable() const {
-  const Result<std::optional<UniqueFd>> file = Open();
+  const Result<std::optional<UniqueFd>> file = Open(O_PATH);
   if (!file) return FailedTo("write to", FilePath(), file.error());
   return {};
 }
@@ -145,7 +172,7 @@ Result<UniqueFd> KeyFile::MakeTemporary(std::string& name) const {
 
 Status KeyFile::WriteTemporary(int file, const std::string& name, const std::string& content) const {
   REEVE_TRY(sys::WriteAll(file, AsBytes(content)));
-  if (::fsync(file) < 0) return FailErrno("sync");
+  REEVE_TRY(Sync(file));
   if (::renameat(directory_.get(), name.c_str(), directory_.get(), kFile) < 0) return FailErrno("rename");
   return {};
 }
@@ -155,11 +182,27 @@ Status KeyFile::Replace(const std::string& content) const {
   const Result<UniqueFd> file = MakeTemporary(name);
   if (!file) return FailedTo("write to", FilePath(), file.error());
   Cleanup remove = [&] { (void)::unlinkat(directory_.get(), name.c_str(), 0); };
+  // By the file system's own clock.
+  if (const Result<struct stat> made = sys::Stat(file->get())) RemoveLeftovers(made->st_mtim.tv_sec);
   const Status written = WriteTemporary(file->get(), name, content);
   if (!written) return FailedTo("write to", FilePath(), written.error());
   remove.Cancel();
-  if (::fsync(directory_.get()) < 0) return FailedTo("write to", FilePath(), Error::System(errno, "sync"));
+  const Status synced = Sync(directory_.get());
+  if (!synced) return FailedTo("write to", FilePath(), synced.error());
   return {};
+}
+
+void KeyFile::RemoveLeftovers(time_t now) const {
+  alignas(dirent64) char names[32 * 1024];
+  for (int piece = 0; piece < kMaxNamePieces; ++piece) {
+    const ssize_t size = ::getdents64(directory_.get(), names, sizeof names);
+    if (size <= 0) return;
+    for (ssize_t at = 0; at < size;) {
+      const auto* const entry = reinterpret_cast<const dirent64*>(names + at);
+      if (IsTemporaryName(entry->d_name)) RemoveIfOld(directory_.get(), entry->d_name, now);
+      at += entry->d_reclen;
+    }
+  }
 }
 
 }  // namespace reeve::helpers

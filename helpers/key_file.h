@@ -28,19 +28,21 @@ class KeyFile {
 
   // Nothing: there is no such file. Fails with kTooLarge above kMaxKeysBytes. REQUIRES: the directory is open.
   Result<std::optional<std::string>> Read() const;
-  // Whatever it holds, and however large it is: is it a file that may be replaced, or is there none?
+  // Whatever it holds, however large it is, and who may read it: is it a file that may be replaced, or is there none?
   Status CheckReplaceable() const;
-  // Another file, mode 0600, takes its place, whole, and is on the disk when this returns.
+  // Another file, mode 0600, takes its place, whole, and is on the disk when this returns. What an earlier process left behind when
+  // it was killed amid that is removed.
   Status Replace(const std::string& content) const;
 
   // The error of reading a file that is not there, in GLib's words.
   Error Missing() const;
 
  private:
-  Result<std::optional<UniqueFd>> Open() const;
+  Result<std::optional<UniqueFd>> Open(uint64_t flags) const;
+  void RemoveLeftovers(time_t now) const;
   Result<UniqueFd> MakeTemporary(std::string& name) const;
   Status WriteTemporary(int file, const std::string& name, const std::string& content) const;
-  std::string DirectoryPath() const { return home_path_ + "/.ssh"; }
+  std::string DirectoryPath() const;
   std::string FilePath() const { return DirectoryPath() + "/authorized_keys"; }
 
   const std::string home_path_;

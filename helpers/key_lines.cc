@@ -9,22 +9,22 @@ namespace {
 
 using LineSet = std::unordered_set<std::string_view>;
 
-std::string_view Comparable(std::string_view line) {
-  while (line.ends_with('\r')) line.remove_suffix(1);
-  return line;
-}
-
-LineSet SetOf(const std::vector<std::string_view>& lines) {
-  LineSet set;
-  for (const std::string_view line : lines) set.insert(Comparable(line));
-  return set;
-}
-
 std::string_view Trimmed(std::string_view line) {
   constexpr std::string_view kBlanks = " \t\r\v\f";
   const size_t first = line.find_first_not_of(kBlanks);
   if (first == std::string_view::npos) return {};
   return line.substr(first, line.find_last_not_of(kBlanks) - first + 1);
+}
+
+bool IsKey(std::string_view trimmed) {
+  return !trimmed.empty() && !trimmed.starts_with('#');
+}
+
+LineSet KeysAmong(const std::vector<std::string_view>& lines) {
+  LineSet keys;
+  for (const std::string_view line : lines)
+    if (const std::string_view key = Trimmed(line); IsKey(key)) keys.insert(key);
+  return keys;
 }
 
 }  // namespace
@@ -43,18 +43,17 @@ std::string ListKeys(std::string_view file) {
   std::string keys;
   for (const std::string_view line : LinesOf(file) | std::views::reverse) {
     const std::string_view key = Trimmed(line);
-    if (key.empty() || key.starts_with('#')) continue;
-    keys.append(key).push_back('\n');
+    if (IsKey(key)) keys.append(key).push_back('\n');
   }
   return keys;
 }
 
 std::string AddKeys(std::string_view file, const std::vector<std::string_view>& keys) {
-  LineSet present = SetOf(LinesOf(file));
+  LineSet present = KeysAmong(LinesOf(file));
   std::string changed(file);
   for (const std::string_view line : keys) {
-    const std::string_view key = Comparable(line);
-    if (key.empty() || !present.insert(key).second) continue;
+    const std::string_view key = Trimmed(line);
+    if (!IsKey(key) || !present.insert(key).second) continue;
     if (!changed.empty() && !changed.ends_with('\n')) changed.push_back('\n');
     changed.append(key).push_back('\n');
   }
@@ -62,12 +61,11 @@ std::string AddKeys(std::string_view file, const std::vector<std::string_view>& 
 }
 
 std::string RemoveKeys(std::string_view file, const std::vector<std::string_view>& keys) {
-  LineSet unwanted = SetOf(keys);
-  unwanted.erase("");
+  const LineSet unwanted = KeysAmong(keys);
   std::string changed;
   bool is_any_gone = false;
   for (const std::string_view line : LinesOf(file)) {
-    if (unwanted.contains(Comparable(line))) {
+    if (unwanted.contains(Trimmed(line))) {
       is_any_gone = true;
       continue;
     }

@@ -5,7 +5,8 @@
 #include <vector>
 
 // The text of an authorized_keys, and what is done with it. Pure. Lines are taken as bytes: what does not have to change, comments,
-// options, empty lines, stays as it was. Carriage returns at the end of a line do not count when lines are compared.
+// options, empty lines, stays as it was. Blanks around a line, a carriage return too, do not count when lines are compared: they are
+// nothing to sshd, and a host does not see them.
 
 namespace reeve::helpers {
 
@@ -19,7 +20,7 @@ std::string ListKeys(std::string_view file);
 // line without an end gets one.
 std::string AddKeys(std::string_view file, const std::vector<std::string_view>& keys);
 
-// The file without the lines that are one of `keys`.
+// The file without the lines that are one of `keys`. Comments stay.
 std::string RemoveKeys(std::string_view file, const std::vector<std::string_view>& keys);
 
 }  // namespace reeve::helpers

@@ -43,6 +43,24 @@ TEST(KeyLinesTest, OptionsAndCommentsMakeAnotherLine) {
             "ssh-rsa A one\nssh-rsa A\nno-pty ssh-rsa A one\n");
 }
 
+TEST(KeyLinesTest, WhatIsListedIsRemoved) {
+  for (const char* line : {"a b", "  a b", "a b \t", "\va b\r", "\ta b\f"}) {
+    const std::string file = "x\n" + std::string(line) + "\ny\n";
+    EXPECT_EQ(ListKeys(file), "y\na b\nx\n");
+    EXPECT_EQ(RemoveKeys(file, {"a b"}), "x\ny\n");
+    EXPECT_EQ(AddKeys(file, {"a b"}), file);
+  }
+}
+
+TEST(KeyLinesTest, BlanksAroundANewKeyAreLeftOut) {
+  EXPECT_EQ(AddKeys("", {"  a b \r", "\t", "a b"}), "a b\n");
+}
+
+TEST(KeyLinesTest, CommentBehindABlankIsNoKeyEither) {
+  EXPECT_EQ(AddKeys("# a\n", {" # b"}), "# a\n");
+  EXPECT_EQ(RemoveKeys("# a\nb\n", {" # a"}), "# a\nb\n");
+}
+
 TEST(KeyLinesTest, CarriageReturnIsNoPartOfAKey) {
   EXPECT_EQ(AddKeys("a\r\n", {"a", "b\r", "\r\r"}), "a\r\nb\n");
   EXPECT_EQ(RemoveKeys("a\r\nb\n", {"a"}), "b\n");

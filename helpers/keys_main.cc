@@ -15,7 +15,8 @@ namespace reeve::helpers {
 namespace {
 
 Result<std::string> Run(KeyVerb verb, const std::string& user_name) {
-  const User user = REEVE_TRY(LookUpUser(user_name));
+  User user = REEVE_TRY(LookUpUser(user_name));
+  REEVE_TRY(LookUpGroups(user));
   const std::vector<uint8_t> filter = REEVE_TRY(CompileShutInFilter());
   return CarryOut(verb, user, filter, STDIN_FILENO);
 }

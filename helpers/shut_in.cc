@@ -36,6 +36,7 @@ sandbox::FilterTable Table() {
                     ALLOWED(openat2),
                     ALLOWED(renameat),
                     ALLOWED(unlinkat),
+                    ALLOWED(getdents64),
                     ALLOWED(fsync),
                     ALLOWED(getrandom),
                     ALLOWED(brk),
@@ -76,6 +77,8 @@ Status BecomeOnly(const User& user) {
   REEVE_TRY(sandbox::WriteCapabilities({}));
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return FailErrno("set no_new_privs");
   ::umask(S_IRWXG | S_IRWXO);
+  // A limit of the size of files, which the user may set on this process, is an error of the write.
+  ::signal(SIGXFSZ, SIG_IGN);
   // The change of identity has undone these (prctl(2)).
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0) return FailErrno("set the parent-death signal");
   return HideMemory();

@@ -4,6 +4,7 @@
 #include <pwd.h>
 
 #include <cerrno>
+#include <utility>
 
 namespace reeve::helpers {
 namespace {
@@ -14,18 +15,6 @@ constexpr int kMaxGroups = 65536;  // NGROUPS_MAX
 bool MeansNoSuchUser(int error_number) {
   return error_number == 0 || error_number == ENOENT || error_number == ESRCH || error_number == EBADF ||
          error_number == EPERM;
-}
-
-Result<std::vector<gid_t>> GroupsOf(const passwd& entry) {
-  int count = 64;
-  std::vector<gid_t> groups(static_cast<size_t>(count));
-  while (::getgrouplist(entry.pw_name, entry.pw_gid, groups.data(), &count) < 0) {
-    if (count > kMaxGroups || static_cast<size_t>(count) <= groups.size())
-      return Fail(Code::kSystem, "the groups of user '" + std::string(entry.pw_name) + "' cannot be looked up");
-    groups.resize(static_cast<size_t>(count));
-  }
-  groups.resize(static_cast<size_t>(count));
-  return groups;
 }
 
 Status CheckName(const passwd& entry, const std::string& name) {
@@ -44,13 +33,25 @@ Result<User> LookUpUser(const std::string& name) {
   if (found == nullptr && MeansNoSuchUser(error_number))
     return Fail(Code::kNotFound, "failed to lookup user '" + name + "': no such user");
   if (found == nullptr) return Fail(Error::System(error_number, "failed to lookup user '" + name + "'"));
-  // getgrouplist(3) may look up users itself.
-  const std::string real_name = found->pw_name, home = found->pw_dir == nullptr ? "" : found->pw_dir;
-  passwd entry = *found;
-  entry.pw_name = const_cast<char*>(real_name.c_str());
-  REEVE_TRY(CheckName(entry, name));
-  return User{
-      .name = real_name, .uid = entry.pw_uid, .gid = entry.pw_gid, .groups = REEVE_TRY(GroupsOf(entry)), .home = home};
+  REEVE_TRY(CheckName(*found, name));
+  return User{.name = name,
+              .uid = found->pw_uid,
+              .gid = found->pw_gid,
+              .groups = {},
+              .home = found->pw_dir == nullptr ? "" : found->pw_dir};
+}
+
+Status LookUpGroups(User& user) {
+  int count = 64;
+  std::vector<gid_t> groups(static_cast<size_t>(count));
+  while (::getgrouplist(user.name.c_str(), user.gid, groups.data(), &count) < 0) {
+    if (count > kMaxGroups || static_cast<size_t>(count) <= groups.size())
+      return Fail(Code::kSystem, "the groups of user '" + user.name + "' cannot be looked up");
+    groups.resize(static_cast<size_t>(count));
+  }
+  groups.resize(static_cast<size_t>(count));
+  user.groups = std::move(groups);
+  return {};
 }
 
 }  // namespace reeve::helpers

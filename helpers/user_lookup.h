@@ -13,7 +13,7 @@ struct User {
   std::string name;
   uid_t uid = 0;
   gid_t gid = 0;
-  std::vector<gid_t> groups;  // as initgroups(3) would set them
+  std::vector<gid_t> groups;  // empty until LookUpGroups
   std::string home;
 };
 
@@ -21,5 +21,9 @@ struct User {
 // Fails with kDenied when the name means somebody whom policy, which judged the name, could not know it to mean: a user who is
 // called otherwise (a directory that does not tell Root from root), or root's number under another name.
 Result<User> LookUpUser(const std::string& name);
+
+// Fills in the groups as initgroups(3) would set them. It asks every source that nsswitch.conf names, also for a user of
+// /etc/passwd, so it is only for who needs them.
+Status LookUpGroups(User& user);
 
 }  // namespace reeve::helpers

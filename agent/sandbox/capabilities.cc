@@ -93,12 +93,12 @@ Status BecomeUserForGood(uid_t uid, gid_t gid, std::span<const gid_t> groups) {
   if (uid == ::geteuid() && uid != 0) return {};
   REEVE_TRY(BecomeUser(uid, gid, groups));
   if (uid == 0) return {};
-  return AssertNotRootAgain();
+  return AssertNotRootAgain(gid);
 }
 
-Status AssertNotRootAgain() {
+Status AssertNotRootAgain(gid_t gid) {
   if (::setuid(0) == 0) return Fail(Code::kSystem, "setuid(0) succeeded");
-  if (::setgid(0) == 0) return Fail(Code::kSystem, "setgid(0) succeeded");
+  if (gid != 0 && ::setgid(0) == 0) return Fail(Code::kSystem, "setgid(0) succeeded");
   return {};
 }
 

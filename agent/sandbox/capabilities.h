@@ -34,8 +34,8 @@ Status BecomeUser(uid_t uid, gid_t gid, std::span<const gid_t> groups);
 // The same, and then there is no way back to root. Nothing is done when this process is that user already and so is not
 // root's.
 Status BecomeUserForGood(uid_t uid, gid_t gid, std::span<const gid_t> groups);
-// Fails if this process can become root again.
-Status AssertNotRootAgain();
+// Fails if this process can become root again, or of root's group. `gid` is its own group; some users' is root's.
+Status AssertNotRootAgain(gid_t gid);
 // Ambient and inheritable set become empty (after exec).
 Status ClearInheritedCapabilities();
 

@@ -297,7 +297,7 @@ Status Child::DropRoot() {
 }
 
 Status Child::AssertDropped() {
-  return AssertNotRootAgain();
+  return AssertNotRootAgain(profile_.uid);
 }
 
 Status Child::ConnectBus() {

@@ -91,7 +91,7 @@ Status DropEverything(const ConfinedProgram& program) {
   REEVE_TRY(LockSecurebits());
   REEVE_TRY(BecomeUser(program.uid, program.gid, program.groups));
   REEVE_TRY(WriteCapabilities({}));
-  REEVE_TRY(AssertNotRootAgain());
+  REEVE_TRY(AssertNotRootAgain(program.gid));
   return ForbidNewPrivileges();
 }
 

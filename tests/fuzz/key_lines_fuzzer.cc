@@ -18,15 +18,18 @@ using reeve::helpers::ListKeys;
 using reeve::helpers::RemoveKeys;
 using Lines = std::vector<std::string_view>;
 
-std::string_view Comparable(std::string_view line) {
-  while (line.ends_with('\r')) line.remove_suffix(1);
-  return line;
+// A line without the blanks around it; nothing when it is no key.
+std::string_view KeyOf(std::string_view line) {
+  const auto is_blank = [](char c) { return std::string_view(" \t\r\v\f").contains(c); };
+  while (!line.empty() && is_blank(line.front())) line.remove_prefix(1);
+  while (!line.empty() && is_blank(line.back())) line.remove_suffix(1);
+  return line.starts_with('#') ? std::string_view() : line;
 }
 
 std::set<std::string_view> SetOf(const Lines& lines) {
   std::set<std::string_view> set;
   for (const std::string_view line : lines)
-    if (!Comparable(line).empty()) set.insert(Comparable(line));
+    if (!KeyOf(line).empty()) set.insert(KeyOf(line));
   return set;
 }
 
@@ -50,7 +53,7 @@ void CheckRemoved(std::string_view file, const Lines& keys) {
   const std::set<std::string_view> unwanted = SetOf(keys);
   Lines expected;
   for (const std::string_view line : LinesOf(file))
-    if (!unwanted.contains(Comparable(line))) expected.push_back(line);
+    if (!unwanted.contains(KeyOf(line))) expected.push_back(line);
   REEVE_CHECK(LinesOf(removed) == expected);
   REEVE_CHECK(RemoveKeys(removed, keys) == removed);
 }

@@ -10,9 +10,11 @@ import time
 
 import pytest
 import throwaway_users
+from running_reeve import status_of, wait_until
 from throwaway_users import ALICE, BOB
 
 FAILED = 120
+AS_ALICE = ["setpriv", "--reuid", str(ALICE), "--regid", str(ALICE), "--clear-groups"]
 END = "\0"  # of the input: helpers/contract.h
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIone alice@host"
 OTHER = 'no-pty,command="echo \\"#\\"" ssh-rsa AAAAB3two two words'
@@ -129,6 +131,12 @@ def test_part_of_a_password_is_none(users, reeve_install, part, form):
     assert users.shell("cat /etc/shadow") == before
 
 
+def test_password_is_set_though_nobody_tells_the_groups(users, passwd):
+    """A guest that lost its directory server is what root's password is set for."""
+    users.shell("mkfifo /home/fifo; mount --bind /home/fifo /etc/group")
+    assert passwd("root", "x") == (0, "")
+
+
 def test_missing_chpasswd_has_the_text_of_a_failed_exec(users, passwd):
     users.shell("mount --bind /dev/null /usr/sbin/chpasswd")
     assert passwd("alice", "x") == (1, "failed to exec 'chpasswd': Permission denied\n")
@@ -194,6 +202,48 @@ def test_nobody_has_no_keys(users, keys, user, text):
         assert keys(verb, user, KEY) == (FAILED, text)
 
 
+def test_user_whose_group_is_roots_has_keys_like_any_other(users, keys):
+    assert keys("add", "grouped", KEY) == (0, "")
+    assert facts(users, FILE) == [f"{FILE} 600 {ALICE}:0 regular file"]
+
+
+def test_home_written_with_a_slash_at_its_end(users, keys):
+    assert keys("get", "slash")[1].startswith(f"failed to read '{FILE}': ")
+    assert keys("add", "slash", KEY) == (0, "")
+    assert users.shell(f"cat {FILE}") == KEY + "\n"
+    assert keys("add", "nowhere", KEY) == (FAILED, "failed to create directory '/.ssh': Permission denied")
+
+
+def test_file_that_its_user_may_not_read_can_be_reset(users, keys):
+    keys("add", "alice", KEY)
+    users.shell(f"chmod 0 {FILE}")
+    assert keys("add", "alice", OTHER) == (FAILED, f"failed to read '{FILE}': Permission denied")
+    assert keys("reset", "alice", OTHER) == (0, "")
+    assert keys("get", "alice") == (0, OTHER + "\n")
+
+
+def test_what_a_killed_helper_left_is_removed(users, keys):
+    stray, young, other = (f"/home/alice/.ssh/.authorized_keys.reeve-{number:016x}" for number in (1, 2, 3))
+    keys("add", "alice", KEY)
+    users.shell(f"for i in $(seq 3000); do : >/home/alice/.ssh/filler-$i; done; for file in {stray} {young} {stray}0; do echo part >$file; done; mkdir {other}; "
+                f"touch -d '2 minutes ago' {stray} {stray}0 {other}; chown -R {ALICE} /home/alice")
+    assert keys("add", "alice", KEY) == (0, "")
+    assert users.shell(f"ls -d {stray}") == stray + "\n", "nothing was written"
+    assert keys("add", "alice", OTHER) == (0, "")
+    assert users.shell("ls -Ad /home/alice/.ssh/.a*").split() == sorted([young, other, stray + "0"])
+
+
+def test_limit_that_the_user_sets_on_the_helper_is_an_error_and_leaves_nothing(users, keys, reeve_install):
+    keys("add", "alice", KEY)
+    helper = subprocess.Popen(users.enter([reeve_install / "libexec/reeve/reeve-keys", "add", "alice"]), stdin=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: status_of(helper.pid)["Seccomp"] == "2", 10, "its filter")
+    users.run([*AS_ALICE, "prlimit", "--pid", str(helper.pid), "--fsize=200"])
+    _, said = helper.communicate(f"ssh-rsa {'A' * 10_000}\n{END}", timeout=10)
+    assert (helper.returncode, said) == (FAILED, f"failed to write to '{FILE}': File too large")
+    assert users.shell(f"cat {FILE}; ls -A /home/alice/.ssh") == f"{KEY}\nauthorized_keys\n"
+
+
 def test_root_s_own_link_on_the_way_is_followed(users, keys):
     users.shell("mount -t tmpfs -o mode=755 tmpfs /mnt && mkdir /mnt/real && ln -s /mnt/real /mnt/homes && "
                 f"install -d -o {ALICE} /mnt/real/alice")
@@ -206,8 +256,6 @@ def test_home_may_be_roots_when_what_is_in_it_is_the_users(users, keys):
     users.shell(f"install -d -o {ALICE} -m 700 /home/jail/.ssh")
     assert keys("add", "jailed", KEY) == (0, "")
 
-
-AS_ALICE = ["setpriv", "--reuid", str(ALICE), "--regid", str(ALICE), "--clear-groups"]
 
 # What alice, or somebody worse, put there; and what the host is told.
 TRAPS = {
@@ -288,12 +336,8 @@ def test_lease_of_the_user_makes_nobody_wait(users, keys):
 def test_by_the_time_it_reads_keys_it_is_the_user_and_can_do_nothing_else(users, reeve_install):
     helper = subprocess.Popen(users.enter([reeve_install / "libexec/reeve/reeve-keys", "add", "alice"]), stdin=subprocess.PIPE)
     try:
-        def status():
-            return dict(line.split(":", 1) for line in pathlib.Path(f"/proc/{helper.pid}/status").read_text().splitlines())
-        end = time.monotonic() + 10
-        while status()["Seccomp"].strip() != "2" and time.monotonic() < end:
-            time.sleep(0.01)
-        now = {key: value.split() for key, value in status().items()}
+        wait_until(lambda: status_of(helper.pid)["Seccomp"] == "2", 10, "its filter")
+        now = {key: value.split() for key, value in status_of(helper.pid).items()}
         assert (now["Uid"], now["Gid"]) == ([str(ALICE)] * 4, [str(ALICE)] * 4)
         assert sorted(map(int, now["Groups"])) == [ALICE, 78243]
         for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"):

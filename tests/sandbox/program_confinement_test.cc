@@ -140,6 +140,11 @@ TEST_F(ServiceProgramTest, StillRunsOtherPrograms) {
   EXPECT_EQ(RunScript(program_, "ls /etc/passwd | cat"), "/etc/passwd");
 }
 
+TEST_F(ServiceProgramTest, MayBeOfRootsGroup) {
+  program_.gid = 0;
+  EXPECT_EQ(RunScript(program_, "id -g; id -u"), "0\n" + std::to_string(kUser));
+}
+
 TEST_F(ServiceProgramTest, RefusesToBeRoot) {
   program_.uid = 0;
   EXPECT_THAT(RunScript(program_, "echo ran"), testing::HasSubstr("other than root"));

@@ -19,6 +19,9 @@ linked:x:{ALICE}:{ALICE}::/home/alice/elsewhere:/bin/sh
 rootlinked:x:{ALICE}:{ALICE}::/mnt/homes/alice:/bin/sh
 foreign:x:{ALICE}:{ALICE}::/home/bob:/bin/sh
 jailed:x:{ALICE}:{ALICE}::/home/jail:/bin/sh
+slash:x:{ALICE}:{ALICE}::/home/alice//:/bin/sh
+nowhere:x:{ALICE}:{ALICE}::/:/bin/sh
+grouped:x:{ALICE}:0::/home/alice:/bin/sh
 homeless:x:{ALICE}:{ALICE}::/home/nowhere:/bin/sh
 nohome:x:{ALICE}:{ALICE}:::/bin/sh
 """
