@@ -154,7 +154,8 @@ class Collector : public std::enable_shared_from_this<Collector> {
   void EndOne() {
     if (--waits_for_ > 0) return;
     DropTwins();
-    std::ranges::sort(list_.rows, {}, [](const InventoryContainer& row) { return std::tie(row.engine, row.id); });
+    std::ranges::sort(list_.rows, {},
+                      [](const InventoryContainer& row) { return std::tie(row.engine, row.id, row.namespace_); });
     on_listed_(std::move(list_));
   }
 

@@ -32,7 +32,7 @@ std::vector<std::string> ContainerdNamespacesIn(std::string_view output);
 inline constexpr size_t kMaxNamespaces = 8;
 
 struct ContainerList {
-  ContainerRows rows;  // by engine, then id
+  ContainerRows rows;  // by engine, then id, then namespace: pages must fit together
   std::vector<inventory_manifest::InventoryContainerFailure> failures;
 };
 

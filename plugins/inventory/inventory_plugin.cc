@@ -247,7 +247,7 @@ void InventoryPlugin::ListPackages(const Request& request, const InventoryPackag
                               prefix = arguments.prefix](const Result<const PackageList*>& list) {
     if (!kept->is_open()) return;
     if (!list) return AnswerError(*kept, list.error());
-    const PackageRows rows = WithPrefix((*list)->rows, prefix.value_or(""));
+    const auto rows = WithPrefix((*list)->rows, prefix.value_or(""));
     kept->ReturnValue(InventoryPackageList{(*list)->manager, rows.size(), RowsOf(page, rows)});
   });
 }
@@ -260,8 +260,9 @@ void InventoryPlugin::ListServices(const Request& request, const InventoryServic
                    if (!kept->is_open()) return;
                    if (output.is_missing) return kept->Fail(REEVE_ERROR_UNSUPPORTED, "this machine has no systemd");
                    if (!output.text) return AnswerError(*kept, output.text.error());
-                   const std::vector<InventoryService> services = ServicesIn(*output.text);
-                   kept->ReturnValue(InventoryServiceList{services.size(), RowsOf(page, services)});
+                   const Result<std::vector<InventoryService>> services = ServicesIn(*output.text);
+                   if (!services) return AnswerError(*kept, services.error());
+                   kept->ReturnValue(InventoryServiceList{services->size(), RowsOf(page, *services)});
                  });
 }
 

@@ -24,8 +24,9 @@ namespace reeve::inventory {
 // The getters. What each answers is read and understood by its topic's files.
 class InventoryPlugin : public plugin::Plugin {
  public:
-  // One answer waits for a dead mount, and the others do not wait for it.
-  static constexpr uint32_t kMaxConcurrency = 8;
+  // As many as the agent hands out, of which it keeps some for what runs no program: nobody waits for a dead mount or a
+  // program that hangs but who asked for it.
+  static constexpr uint32_t kMaxConcurrency = 32;
 
   // `databases`: another machine's, for a test.
   explicit InventoryPlugin(plugin::Agent& agent, PackageDatabases databases = {});

@@ -45,15 +45,16 @@ Status Add(PackageRows& rows, InventoryPackage package) {
   return {};
 }
 
-Status AddRpmLine(PackageRows& rows, std::string_view line) {
+// Nothing for what is no row of name, version and architecture.
+std::optional<InventoryPackage> RpmRow(std::string_view line) {
   const size_t first = line.find('\t');
   const size_t second = first == std::string_view::npos ? first : line.find('\t', first + 1);
-  if (second == std::string_view::npos || line.substr(second + 1) == kNoArchitecture) return {};
+  if (second == std::string_view::npos) return std::nullopt;
   InventoryPackage package;
   package.name = line.substr(0, first);
   package.version = line.substr(first + 1, second - first - 1);
   package.architecture = line.substr(second + 1);
-  return Add(rows, std::move(package));
+  return package;
 }
 
 }  // namespace
@@ -67,11 +68,12 @@ void SortPackages(PackageRows& rows) {
                     [](const InventoryPackage& row) { return std::tie(row.name, row.architecture, row.version); });
 }
 
-PackageRows WithPrefix(const PackageRows& rows, std::string_view prefix) {
-  PackageRows found;
-  std::ranges::copy_if(rows, std::back_inserter(found),
-                       [&](const InventoryPackage& row) { return row.name.starts_with(prefix); });
-  return found;
+std::span<const InventoryPackage> WithPrefix(const PackageRows& rows, std::string_view prefix) {
+  const auto beginning = [&](const InventoryPackage& row) {
+    return std::string_view(row.name).substr(0, prefix.size());
+  };
+  const auto found = std::ranges::equal_range(rows, prefix, {}, beginning);
+  return {found.begin(), found.end()};
 }
 
 Status DpkgStatusReader::Feed(std::string_view piece) {
@@ -113,10 +115,14 @@ Result<PackageRows> DpkgStatusReader::Finish() {
 Result<PackageRows> RpmRowsIn(std::string_view output) {
   PackageRows rows;
   Status added;
+  bool has_row = output.empty();
   ForEachLine(output, [&](std::string_view line) {
-    if (added) added = AddRpmLine(rows, line);
+    auto package = RpmRow(line);
+    has_row = has_row || package;
+    if (added && package && package->architecture != kNoArchitecture) added = Add(rows, *std::move(package));
   });
   if (!added) return std::unexpected(added.error());
+  if (!has_row) return Fail(Code::kBadMessage, "rpm printed no list of packages");
   return rows;
 }
 

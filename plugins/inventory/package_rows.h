@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -23,8 +24,8 @@ bool IsPlausible(const inventory_manifest::InventoryPackage& package);
 // By name, then architecture, then version: the order of all replies.
 void SortPackages(PackageRows& rows);
 
-// Those whose names begin with `prefix`.
-PackageRows WithPrefix(const PackageRows& rows, std::string_view prefix);
+// Those whose names begin with `prefix`. REQUIRES: SortPackages.
+std::span<const inventory_manifest::InventoryPackage> WithPrefix(const PackageRows& rows, std::string_view prefix);
 
 // Reads dpkg's status file as it comes. What is not installed (only its configuration files are left, its
 // installation has failed) is left out. Not thread-safe.
@@ -47,7 +48,7 @@ class DpkgStatusReader {
 };
 
 // What `rpm -qa --queryformat` printed: lines of name, version and architecture between tabs. Rows without an architecture
-// are keys, no packages. Fails with kTooLarge above kMaxPackages.
+// are keys, no packages. Fails with kTooLarge above kMaxPackages, with kBadMessage when it is text without any such line.
 Result<PackageRows> RpmRowsIn(std::string_view output);
 
 }  // namespace reeve::inventory

@@ -117,8 +117,28 @@ TEST(PackageRowsTest, TheOrderIsByNameThenArchitectureThenVersion) {
   REEVE_ASSERT_OK(rows);
   SortPackages(*rows);
   EXPECT_THAT(LinesOf(*rows), ElementsAre("a 10 x", "a 9 x", "a 2 y", "b 1 x"));
-  EXPECT_THAT(LinesOf(WithPrefix(*rows, "b")), ElementsAre("b 1 x"));
-  EXPECT_THAT(LinesOf(WithPrefix(*rows, "bb")), IsEmpty());
+}
+
+TEST(PackageRowsTest, WhatRpmPrintsThatIsNoListIsAnError) {
+  EXPECT_THAT(RpmRowsIn("warning: no database\n"), FailsWith(Code::kBadMessage));
+  EXPECT_THAT(*RpmRowsIn("gpg-pubkey\t8483c65d-5ccc5b19\t(none)\n"), IsEmpty());
+  EXPECT_THAT(*RpmRowsIn(""), IsEmpty());
+}
+
+TEST(PackageRowsTest, APrefixIsThatOfTheName) {
+  auto rows = RpmRowsIn("ab\t1\tx\nb\t1\tx\na\t2\ty\nabc\t10\tx\nac\t10\tx\n");
+  REEVE_ASSERT_OK(rows);
+  SortPackages(*rows);
+  const auto names = [&](std::string_view prefix) {
+    std::string found;
+    for (const auto& row : WithPrefix(*rows, prefix)) found += row.name + " ";
+    return found;
+  };
+  EXPECT_EQ(names(""), "a ab abc ac b ");
+  EXPECT_EQ(names("a"), "a ab abc ac ");
+  EXPECT_EQ(names("ab"), "ab abc ");
+  EXPECT_EQ(names("abcd"), "");
+  EXPECT_EQ(names("c"), "");
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <ranges>
 #include <string>
 #include <vector>
 
@@ -24,12 +25,12 @@ inline constexpr size_t kDefaultPageRows = 1000;
 Result<Page> PageOf(std::optional<int64_t> offset, std::optional<int64_t> limit, size_t max_limit);
 
 // The rows of `page`; none when it begins behind the last.
-template <typename T>
-std::vector<T> RowsOf(const Page& page, const std::vector<T>& rows) {
-  const size_t first = std::min(page.offset, rows.size());
-  const size_t count = std::min(page.limit, rows.size() - first);
-  return std::vector<T>(rows.begin() + static_cast<ptrdiff_t>(first),
-                        rows.begin() + static_cast<ptrdiff_t>(first + count));
+template <std::ranges::random_access_range Rows>
+std::vector<std::ranges::range_value_t<Rows>> RowsOf(const Page& page, const Rows& rows) {
+  const size_t first = std::min(page.offset, std::ranges::size(rows));
+  const size_t count = std::min(page.limit, std::ranges::size(rows) - first);
+  const auto begin = std::ranges::begin(rows) + static_cast<ptrdiff_t>(first);
+  return {begin, begin + static_cast<ptrdiff_t>(count)};
 }
 
 }  // namespace reeve::inventory

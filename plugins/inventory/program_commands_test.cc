@@ -168,6 +168,64 @@ TEST_F(ProgramCommandsTest, ContainerdIsAskedForEachNamespace) {
             R"("state": "running", "namespace": "k8s.io"}], "failures": []})");
 }
 
+TEST_F(ProgramCommandsTest, WhatAProgramComplainsOfIsPlainText) {
+  Begin("inventory-services");
+  End("", 1, std::string("\x1b[31mbad\0\n\n", 11));
+  EXPECT_EQ(Ended().text, "systemctl failed with exit code 1:  [31mbad");
+}
+
+TEST_F(ProgramCommandsTest, OfManyProgramsSomeWaitForTheirTurn) {
+  std::vector<std::shared_ptr<Answer>> answers;
+  for (size_t i = 0; i < ProgramReader::kMaxRunning + 2; ++i) {
+    Begin("inventory-services");
+    answers.push_back(answer_);
+  }
+  EXPECT_EQ(agent_.program_count(), ProgramReader::kMaxRunning);
+  End("Id=a.service\n");
+  EXPECT_TRUE(answers[ProgramReader::kMaxRunning - 1]->is_finished);
+  EXPECT_EQ(agent_.program_count(), ProgramReader::kMaxRunning + 1);
+  End("Id=b.service\n");
+  End("Id=c.service\n");
+  EXPECT_THAT(answers.back()->value, HasSubstr("c.service"));
+}
+
+TEST_F(ProgramCommandsTest, WhatAllProgramsSayTogetherIsBounded) {
+  constexpr size_t kEach = 5u << 20;
+  std::vector<std::shared_ptr<Answer>> answers;
+  std::vector<FakeAgent::FakeProgram*> programs;
+  const std::string piece = "Id=a.service\n" + std::string(60'000, 'x') + "\n";
+  for (int i = 0; i < 6; ++i) {
+    Begin("inventory-services");
+    answers.push_back(answer_);
+    programs.push_back(&agent_.program());
+    for (size_t said = 0; said < kEach; said += piece.size()) {
+      programs.back()->Say(programs.back()->out, piece);
+      agent_.Turn();
+    }
+  }
+  for (auto* program : programs) program->End(REEVE_PROGRAM_EXITED, 0);
+  Turns();
+  EXPECT_EQ(answers.front()->status, REEVE_OK);
+  EXPECT_EQ(answers.back()->text, "systemctl said more than can be read");
+}
+
+TEST_F(ProgramCommandsTest, ContainersOfOneNameAreToldByTheirNamespace) {
+  agent_.RefuseProgram("podman", ENOENT, "");
+  agent_.RefuseProgram("docker", ENOENT, "");
+  Begin("inventory-containers");
+  End("a\nb\n");
+  const std::string list = "CONTAINER IMAGE RUNTIME\nsame image runc\n";
+  const std::string no_tasks = "TASK PID STATUS\n";
+  End(list);  // of b, which is ready first
+  End(no_tasks);
+  FakeAgent::FakeProgram& first = agent_.program(1);
+  first.Say(first.out, list);
+  first.End(REEVE_PROGRAM_EXITED, 0);
+  Turns();
+  End(no_tasks);
+  EXPECT_LT(Ended().value.find(R"("namespace": "a")"), Ended().value.find(R"("namespace": "b")"));
+}
+
 TEST_F(ProgramCommandsTest, WishesThatCannotBeRunNothing) {
   for (const char* command : {"inventory-packages", "inventory-services", "inventory-containers"}) {
     Begin(command, R"({"limit": 0})");

@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "base/sys.h"
+#include "plugins/inventory/plain_text.h"
 
 namespace reeve::inventory {
 namespace {
@@ -30,8 +31,9 @@ bool Drain(int fd, size_t limit_bytes, std::string& kept, bool& is_too_much) {
   }
 }
 
-std::string Behind(std::string text, std::string more) {
-  more.erase(more.find_last_not_of(" \r\n") + 1);
+std::string Behind(std::string text, std::string_view complained) {
+  std::string more = PlainText(complained, kMaxErrorBytes);
+  more.erase(more.find_last_not_of(' ') + 1);
   return more.empty() ? text : std::move(text) + ": " + more;
 }
 
@@ -57,15 +59,37 @@ ProgramOutput Refused(const std::string& name, const plugin::Refusal& refusal) {
 
 }  // namespace
 
-void ProgramReader::Read(uint64_t request_id, const std::vector<std::string>& words, OnRead on_read) {
-  const std::string name = words.front();
-  const plugin::Program program{
-      .arguments = words, .environment = std::nullopt, .streams = REEVE_STREAM_STDOUT | REEVE_STREAM_STDERR};
-  const int32_t asked = agent_.Run(request_id, program, [this, name, on_read](plugin::Started started) {
-    if (!started.runs) return on_read(Refused(name, started.refusal));
+void ProgramReader::Read(uint64_t request_id, std::vector<std::string> words, OnRead on_read) {
+  waiting_.push_back({request_id, std::move(words), std::move(on_read)});
+  AskWaiting();
+}
+
+void ProgramReader::AskWaiting() {
+  while (!waiting_.empty() && under_way_ < kMaxRunning) {
+    Question question = std::move(waiting_.front());
+    waiting_.pop_front();
+    ++under_way_;
+    Ask(std::move(question));
+  }
+}
+
+void ProgramReader::Ask(Question question) {
+  const std::string name = question.words.front();
+  const plugin::Program program{.arguments = std::move(question.words),
+                                .environment = std::nullopt,
+                                .streams = REEVE_STREAM_STDOUT | REEVE_STREAM_STDERR};
+  const auto on_started = [this, name, on_read = question.on_read](plugin::Started started) {
+    if (!started.runs) return EndOne(on_read, Refused(name, started.refusal));
     Follow(name, std::move(started), on_read);
-  });
-  if (asked != REEVE_OK) on_read({.text = Fail(Code::kDenied, "the agent cannot be asked to run " + name)});
+  };
+  if (agent_.Run(question.request_id, program, on_started) == REEVE_OK) return;
+  EndOne(question.on_read, {.text = Fail(Code::kDenied, "the agent cannot be asked to run " + name)});
+}
+
+void ProgramReader::EndOne(const OnRead& on_read, ProgramOutput output) {
+  --under_way_;
+  on_read(std::move(output));
+  AskWaiting();
 }
 
 void ProgramReader::Follow(std::string name, plugin::Started started, OnRead on_read) {
@@ -95,7 +119,15 @@ void ProgramReader::Close(plugin::Descriptor& fd) {
 
 void ProgramReader::OnOutput(uint64_t serial) {
   Running& running = running_.at(serial);
-  if (!Drain(running.output.get(), ProgramOutput::kMaxBytes, running.said, running.is_too_much)) Close(running.output);
+  const size_t limit_bytes = std::min(ProgramOutput::kMaxBytes, running.said.size() + BytesLeft());
+  if (!Drain(running.output.get(), limit_bytes, running.said, running.is_too_much)) Close(running.output);
+}
+
+// A worker has no more memory than that for what all say at once.
+size_t ProgramReader::BytesLeft() const {
+  size_t said_bytes = 0;
+  for (const auto& [serial, running] : running_) said_bytes += running.said.size();
+  return ProgramOutput::kMaxBytesOfAll - std::min(said_bytes, ProgramOutput::kMaxBytesOfAll);
 }
 
 void ProgramReader::OnErrors(uint64_t serial) {
@@ -119,8 +151,8 @@ void ProgramReader::OnStatus(uint64_t serial) {
   running_.erase(serial);
   agent_.SetHeld(running_.size());
   const bool is_told = got && *got == sizeof status;
-  ended.on_read({.text = TextOf(ended.name, is_told ? &status : nullptr, std::move(ended.said), ended.complained,
-                                ended.is_too_much)});
+  EndOne(ended.on_read, {.text = TextOf(ended.name, is_told ? &status : nullptr, std::move(ended.said),
+                                        ended.complained, ended.is_too_much)});
 }
 
 }  // namespace reeve::inventory

@@ -25,7 +25,7 @@ void Take(InventoryService& service, std::string_view key, std::string_view valu
 }
 
 void EndParagraph(std::vector<InventoryService>& services, InventoryService& service) {
-  if (service.name.ends_with(".service") && services.size() < kMaxServices) services.push_back(std::move(service));
+  if (service.name.ends_with(".service") && services.size() <= kMaxServices) services.push_back(std::move(service));
   service = {};
 }
 
@@ -40,15 +40,21 @@ std::vector<std::string> ServiceQuestion() {
           "*.service"};
 }
 
-std::vector<InventoryService> ServicesIn(std::string_view output) {
+Result<std::vector<InventoryService>> ServicesIn(std::string_view output) {
   std::vector<InventoryService> services;
   InventoryService service;
+  bool names_unit = output.empty();
   ForEachLine(output, [&](std::string_view line) {
     const size_t equals = line.find('=');
+    names_unit = names_unit || line.starts_with("Id=");
     if (line.empty()) return EndParagraph(services, service);
     if (equals != std::string_view::npos) Take(service, line.substr(0, equals), line.substr(equals + 1));
   });
   EndParagraph(services, service);
+  if (!names_unit) return Fail(Code::kBadMessage, "systemctl printed no list of services");
+  if (services.size() > kMaxServices) {
+    return Fail(Code::kTooLarge, "there are more than " + std::to_string(kMaxServices) + " services");
+  }
   std::ranges::sort(services, {}, &InventoryService::name);
   return services;
 }

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/result.h"
 #include "inventory_commands.hpp"
 
 namespace reeve::inventory {
@@ -12,8 +13,9 @@ namespace reeve::inventory {
 std::vector<std::string> ServiceQuestion();
 
 // What `systemctl show` printed of many units: paragraphs of NAME=value. Sorted by name; of what is no service nothing.
-// The text is not trusted: at most kMaxServices, long members cut.
-std::vector<inventory_manifest::InventoryService> ServicesIn(std::string_view output);
+// The text is not trusted: long members are cut. Fails with kTooLarge above kMaxServices, with kBadMessage when it is text
+// that names no unit.
+Result<std::vector<inventory_manifest::InventoryService>> ServicesIn(std::string_view output);
 
 inline constexpr size_t kMaxServices = 20'000;
 

@@ -27,7 +27,9 @@ constexpr const char* kShown =
     "LoadState=loaded\n";
 
 TEST(ServicesTest, AParagraphIsAServiceSortedByName) {
-  const auto services = ServicesIn(kShown);
+  const auto found = ServicesIn(kShown);
+  REEVE_ASSERT_OK(found);
+  const auto& services = *found;
   ASSERT_THAT(services, SizeIs(2));
   EXPECT_EQ(services[0].name, "auditd.service");
   EXPECT_EQ(services[0].load, "not-found");
@@ -41,20 +43,29 @@ TEST(ServicesTest, AParagraphIsAServiceSortedByName) {
 
 TEST(ServicesTest, LongAndOddTextsAreCutAndPlain) {
   const auto services = ServicesIn("Id=a.service\nDescription=" + std::string(10'000, 'x') + "\nSubState=\x1b[31m\n");
-  ASSERT_THAT(services, SizeIs(1));
-  EXPECT_EQ(services[0].description.size(), 512u);
-  EXPECT_EQ(services[0].sub, " [31m");
+  REEVE_ASSERT_OK(services);
+  ASSERT_THAT(*services, SizeIs(1));
+  EXPECT_EQ((*services)[0].description.size(), 512u);
+  EXPECT_EQ((*services)[0].sub, " [31m");
 }
 
-TEST(ServicesTest, WhatIsNoListIsNoService) {
-  EXPECT_THAT(ServicesIn(""), IsEmpty());
-  EXPECT_THAT(ServicesIn("no list\n\n\nId\n=\n"), IsEmpty());
+TEST(ServicesTest, ALongTextIsNotCutWithinACharacter) {
+  const auto services = ServicesIn("Id=a.service\nDescription=" + std::string(511, 'x') + "\u20ac\n");
+  REEVE_ASSERT_OK(services);
+  EXPECT_EQ(services->at(0).description, std::string(511, 'x'));
 }
 
-TEST(ServicesTest, ThereAreNoMoreThanFitIntoAWorker) {
+TEST(ServicesTest, NothingIsNoServiceAndWhatIsNoListAnError) {
+  EXPECT_THAT(*ServicesIn(""), IsEmpty());
+  EXPECT_THAT(*ServicesIn("Id=a.socket\n"), IsEmpty());
+  EXPECT_THAT(ServicesIn("no list\n\n\nId\n=\n"), FailsWith(Code::kBadMessage));
+}
+
+TEST(ServicesTest, MoreThanFitIntoAWorkerAreRefused) {
   std::string text;
-  for (size_t i = 0; i <= kMaxServices; ++i) text += "Id=" + std::to_string(i) + ".service\n\n";
-  EXPECT_THAT(ServicesIn(text), SizeIs(kMaxServices));
+  for (size_t i = 0; i < kMaxServices; ++i) text += "Id=" + std::to_string(i) + ".service\n\n";
+  EXPECT_THAT(*ServicesIn(text), SizeIs(kMaxServices));
+  EXPECT_THAT(ServicesIn(text + "Id=more.service\n"), FailsWith(Code::kTooLarge));
 }
 
 }  // namespace

@@ -46,7 +46,8 @@ std::string_view OsInfo::Json() {
   OsRelease release;
   if (file) {
     const Result<std::string> text = file->place->ReadFile(kMaxOsReleaseBytes);
-    if (!text && !json_.empty()) return json_;
+    const bool is_refused = !text && text.error().code() == Code::kDenied;
+    if (is_refused && !json_.empty()) return json_;
     if (text) release = ParseOsRelease(*text);
   }
   plugin::JsonWriter json;

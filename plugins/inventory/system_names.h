@@ -24,8 +24,9 @@ class OsInfo {
   explicit OsInfo(std::function<void()> on_outdated) : on_outdated_(std::move(on_outdated)) {}
   // Only this one. REQUIRES: before the first Json().
   void UseFile(const std::string& path) { places_ = {GrantedPath(path)}; }
-  // A GuestOSInfo as JSON, good until the next call; the file is read again when it has changed. Without one only the
-  // kernel is known. Of one that cannot be read the last that could is told.
+  // A GuestOSInfo as JSON, good until the next call; the file is read again when it has changed. Without one, and
+  // with one that is no file or above kMaxOsReleaseBytes, only the kernel is known. Of one that is refused the last that
+  // was not is told.
   std::string_view Json();
 
  private:

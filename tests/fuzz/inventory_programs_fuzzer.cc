@@ -32,7 +32,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto lines = static_cast<size_t>(std::count(text.begin(), text.end(), '\n')) + 1;
   REEVE_CHECK(PackagesIn(text, data[0] + size_t{1}) == PackagesIn(text, text.size() + 1));
   if (const auto rows = RpmRowsIn(text)) REEVE_CHECK(rows->size() <= lines);
-  REEVE_CHECK(ServicesIn(text).size() <= lines);
+  if (const auto services = ServicesIn(text)) REEVE_CHECK(services->size() <= lines);
   if (const auto rows = DockerContainersIn(text)) REEVE_CHECK(rows->size() <= lines);
   (void)PodmanContainersIn(text);
   REEVE_CHECK(ContainerdNamespacesIn(text).size() <= kMaxNamespaces);

@@ -1,6 +1,7 @@
 """Reeve's own inventory, held against the machine itself and its programs."""
 
 import contextlib
+import json
 import pathlib
 import re
 import shutil
@@ -261,6 +262,33 @@ def test_an_engine_that_fails_is_told_beside_the_others(reeve_install):
         failures = {failure["engine"]: failure["text"] for failure in value["failures"]}
         assert failures["docker"].startswith("docker printed no JSON")
         assert failures["containerd"] == "ctr failed with exit code 1: ctr: no such thing"
+
+
+CROWDED_CTR = """
+case "$*" in
+  "namespaces list --quiet") for i in 0 1 2 3 4 5 6 7; do echo ns$i; done ;;
+  *" containers list") echo "CONTAINER IMAGE RUNTIME"; echo "same pause runc"; sleep 0.1 ;;
+  *" tasks list") echo "TASK PID STATUS" ;;
+esac
+"""
+
+
+def test_many_hosts_that_ask_for_containers_at_once_are_all_answered_and_hold_up_nobody(reeve_install):
+    """So many programs at once had more descriptors than a worker may have."""
+    programs = {"podman": "sleep 0.1; echo '[]'", "docker": "sleep 0.1", "ctr": CROWDED_CTR}
+    with with_programs(reeve_install, programs) as reeve, contextlib.ExitStack() as undo:
+        value_of(reeve.call("guest-get-host-name"))
+        worker = reeve.worker("inventory")
+        hosts = [undo.enter_context(reeve.connect(timeout_s=60)) for _ in range(12)]
+        for host in hosts:
+            host.send(b'{"execute": "inventory-containers"}\n')
+        value_of(reeve.call("guest-get-host-name"))
+        assert not all(host.has_input() for host in hosts), "it was answered after them"
+        for host in hosts:
+            value = value_of(json.loads(host.read_line()))
+            assert [row["namespace"] for row in value["containers"]] == [f"ns{number}" for number in range(8)]
+            assert value["failures"] == []
+        assert reeve.worker("inventory") == worker
 
 
 def test_no_engine_is_no_error(reeve_install):

@@ -192,6 +192,7 @@ class FakeAgent {
     run_refusals_[name] = {error_number, std::move(text)};
   }
   FakeProgram& program() { return *programs_.back(); }
+  FakeProgram& program(size_t index) { return *programs_.at(index); }  // in the order of their start
   size_t program_count() const { return programs_.size(); }
   void SetNextPid(uint32_t pid) { next_pid_ = pid; }
   // What their rule lets each of their streams give.
