@@ -1,5 +1,6 @@
 #include "agent/core/audit.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <utility>
 
@@ -20,6 +21,29 @@ const char* OutcomeName(AuditRecord::Outcome outcome) {
       return "failed";
   }
   return "failed";
+}
+
+const char* RunOutcomeName(wire::RunKind kind) {
+  switch (kind) {
+    case wire::RunKind::kRefused:
+      return "refused";
+    case wire::RunKind::kFailed:
+      return "failed";
+    case wire::RunKind::kStarted:
+      return "started";
+    case wire::RunKind::kExited:
+      return "exited";
+    case wire::RunKind::kKilled:
+      return "killed";
+  }
+  return "failed";
+}
+
+std::string_view TakeWord(std::string_view& words) {
+  const size_t end = std::min(words.find('\0'), words.size());
+  const std::string_view word = words.substr(0, end);
+  words.remove_prefix(std::min(end + 1, words.size()));
+  return word;
 }
 
 void AppendMember(std::string& line, std::string_view key, std::string_view text) {
@@ -58,6 +82,31 @@ std::string AuditLine(const AuditRecord& record, uint64_t epoch_us) {
   return line + ", \"duration_us\": " + std::to_string(micros) + "}";
 }
 
+std::string RunLine(const RunRecord& record, uint64_t epoch_us) {
+  std::string line = "{\"time\": \"" + UtcText(epoch_us) + "\", \"event\": \"program\"";
+  std::string_view words = record.words;
+  const std::string_view asked = TakeWord(words);
+  const bool has_name = record.rule != nullptr && record.rule->run != "*";  // it may be asked for by its rule's
+  AppendMember(line, "plugin", record.plugin);
+  AppendMember(line, "program", has_name ? record.rule->run : asked);
+  if (record.rule != nullptr) {
+    line += ", \"arguments\": [";
+    for (bool is_first = true; !words.empty(); is_first = false) {
+      if (!is_first) line += ", ";
+      json::AppendString(line, TakeWord(words));
+    }
+    line += "]";
+    AppendMember(line, "user", record.rule->as.name);
+    AppendMember(line, "rule", record.rule->name);
+    AppendMember(line, "origin", record.rule->origin.ToString());
+  }
+  AppendMember(line, "outcome", RunOutcomeName(record.kind));
+  if (record.number != 0) line += ", \"number\": " + std::to_string(record.number);
+  if (record.kind == wire::RunKind::kExited) line += ", \"exit-code\": " + std::to_string(record.value);
+  if (record.kind == wire::RunKind::kKilled) line += ", \"signal\": " + std::to_string(record.value);
+  return line + "}";
+}
+
 bool Audit::Wants(const config::CommandSpec& command, policy::Verdict verdict) const {
   using Decisions = policy::AuditRules::Decisions;
   if (decisions_ == Decisions::kNone) return false;
@@ -67,6 +116,12 @@ bool Audit::Wants(const config::CommandSpec& command, policy::Verdict verdict) c
 
 void Audit::Record(const AuditRecord& record) {
   if (!sinks_.empty()) Put(AuditLine(record, wire::EpochMicroseconds()));
+}
+
+void Audit::RecordRun(const RunRecord& record) {
+  const bool is_wanted = decisions_ != policy::AuditRules::Decisions::kNone &&
+                         (decisions_ != policy::AuditRules::Decisions::kDenied || record.rule == nullptr);
+  if (is_wanted && !sinks_.empty()) Put(RunLine(record, wire::EpochMicroseconds()));
 }
 
 void Audit::RecordFreeze(std::string_view end, std::chrono::nanoseconds lasted) {
@@ -94,7 +149,11 @@ void Audit::LetGo() {
   is_held_ = false;
   held_bytes_ = 0;
   for (std::string& line : std::exchange(held_, {})) Put(std::move(line));
-  if (const uint64_t lost = std::exchange(lost_, 0); lost > 0) Put(LostLine(lost));
+  RecordLost(std::exchange(lost_, 0));
+}
+
+void Audit::RecordLost(uint64_t records) {
+  if (records > 0) Put(LostLine(records));
 }
 
 std::string LostLine(uint64_t records) {

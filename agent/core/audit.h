@@ -9,6 +9,7 @@
 
 #include "agent/config/command_spec.h"
 #include "agent/request.h"
+#include "agent/wire/messages.h"
 #include "policy/decide.h"
 
 namespace reeve::core {
@@ -25,6 +26,16 @@ struct AuditRecord {
   std::string origin;       // where it stands: "/etc/reeve/policy.yaml:12"
   std::string_view object;  // exec: the program; file-open: the path; else empty
   std::chrono::nanoseconds duration{0};
+};
+
+// A program that a plugin ran for no request, by a rule of its own that is standing; or that it was refused.
+struct RunRecord {
+  std::string_view plugin;
+  const policy::ProgramRule* rule = nullptr;  // nullptr: none allowed it. Lent
+  std::string_view words;                     // argv, each word ended by NUL
+  uint64_t number = 0;                        // the same at its start and its end; 0: it did not run
+  wire::RunKind kind{};
+  int32_t value = 0;  // exit code or signal
 };
 
 // Where audit lines go. Must not wait.
@@ -44,8 +55,13 @@ class Audit {
   // Whether policy wants a record of such a command. Asked before one is put together: a ping costs nothing.
   bool Wants(const config::CommandSpec& command, policy::Verdict verdict) const;
   void Record(const AuditRecord& record);
+  // Its arguments are part of it where a rule allowed them.
+  void RecordRun(const RunRecord& record);
   // That file systems are frozen from now on (`end` is empty), or are not any more and why.
   void RecordFreeze(std::string_view end, std::chrono::nanoseconds lasted);
+
+  // That so many records were not made; 0: nothing is written.
+  void RecordLost(uint64_t records);
 
   // From now on records wait in memory, until LetGo: then they are written, and how many there was no room for.
   void Hold() { is_held_ = true; }
@@ -65,6 +81,9 @@ class Audit {
 
 // The record as one line of JSON, stamped `epoch_us`.
 std::string AuditLine(const AuditRecord& record, uint64_t epoch_us);
+
+// The same of a run.
+std::string RunLine(const RunRecord& record, uint64_t epoch_us);
 
 // `records` of it were lost, as a line.
 std::string LostLine(uint64_t records);

@@ -121,19 +121,36 @@ void Core::OnStillFrozen(uint64_t held) {
   if (const auto freezer = freeze_.freezer()) freeze_.NoteHeld(*freezer, held, loop_.Now());
 }
 
+void Core::OnStandingRun(const wire::StandingRun& run, std::string_view words) {
+  if (run.plugin >= setup_.config.plugins.size()) return;
+  const std::string& plugin = setup_.config.plugins[run.plugin].name;
+  const policy::PluginRules* const rules = decider_->RulesOf(plugin);
+  const bool has_rule = rules != nullptr && run.rule < rules->programs.size();
+  audit_->RecordRun({.plugin = plugin,
+                     .rule = has_rule ? &rules->programs[run.rule] : nullptr,
+                     .words = words,
+                     .number = run.program,
+                     .kind = static_cast<wire::RunKind>(run.kind),
+                     .value = run.value});
+}
+
 // What is written while file systems are frozen may have to wait for the thaw, and this process with it.
 void Core::OnFreezeChange() {
-  const bool is_frozen = freeze_.is_frozen();
-  if (is_frozen) {
-    LogInfo("file systems are being frozen: log and audit are held until they are thawed");
-    audit_->RecordFreeze({}, {});
+  const bool is_told = freeze_changes_.Admit(loop_.Now());
+  const uint64_t untold = is_told ? freeze_changes_.TakeDropped() : 0;
+  if (freeze_.is_frozen()) {
+    audit_->RecordLost(untold);
+    if (is_told) LogInfo("file systems are being frozen: log and audit are held until they are thawed");
+    if (is_told) audit_->RecordFreeze({}, {});
     audit_->Hold();
     return HoldLog(true);
   }
   HoldLog(false);
+  audit_->LetGo();
+  audit_->RecordLost(untold);
+  if (!is_told) return;
   const FreezeState::End& end = *freeze_.last_end();
   LogWarning("file systems are thawed after " + std::to_string(Seconds(end.lasted).count()) + " s: " + end.why);
-  audit_->LetGo();
   audit_->RecordFreeze(end.why, end.lasted);
 }
 

@@ -16,6 +16,7 @@
 #include "agent/core/warden_link.h"
 #include "agent/core/worker_pool.h"
 #include "agent/wire/log_record.h"
+#include "base/log_limiter.h"
 
 namespace reeve::core {
 
@@ -52,6 +53,7 @@ class Core final : public WardenLink::Handler {
   void OnStopping() override;
   void OnStatusFacts(wire::StatusFacts facts) override;
   void OnStillFrozen(uint64_t held) override;
+  void OnStandingRun(const wire::StandingRun& run, std::string_view words) override;
   void OnRoom() override;
   void OnLost(std::string_view why) override;
 
@@ -78,6 +80,7 @@ class Core final : public WardenLink::Handler {
   std::optional<ControlCommands> control_;
   wire::StatusFacts facts_;
   std::optional<ChannelServer> channels_;
+  LogLimiter freeze_changes_;  // a worker says whatever it likes of what it holds
   EventLoop::TimerId stop_timer_ = 0;
   RunningTime stop_at_{0};
   bool was_lost_ = false;

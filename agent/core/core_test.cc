@@ -132,6 +132,15 @@ class CoreTest : public testing::Test {
   const Address control_{"control-"};
 };
 
+// What this process logs.
+class Logged final : public LogSink {
+ public:
+  Logged() { SetLogSink(this); }
+  ~Logged() override { SetLogSink(nullptr); }
+  void Write(Severity, std::string_view line) override { lines.emplace_back(line); }
+  std::vector<std::string> lines;
+};
+
 constexpr std::string_view kPing = "{\"execute\":\"guest-ping\"}\n";
 constexpr std::string_view kPong = "{\"return\": {}}\n";
 
@@ -213,6 +222,28 @@ TEST_F(CoreTest, ClientThatOnlyEndedItsSideStillGetsItsReplyAndThenTheEnd) {
   header.generation = config_.generation;
   ASSERT_THAT(wire::Send(warden_.get(), header, wire::WorkerEnded{0, 1, 0, 3}, "why"), IsOk());
   EXPECT_THAT(Hear(client), HasSubstr("worker exec could not be started: why\"}}\n<end>"));
+}
+
+// Whoever has taken over the freezing plugin may say whatever it likes of what it holds.
+TEST_F(CoreTest, AFreezeThatBeginsAndEndsWithoutPauseFillsNoLog) {
+  StartCore();
+  const Logged log;
+  for (int i = 0; i < 1000; ++i) {
+    ToCore(wire::Type::kStillFrozen, wire::Hold{1});
+    ToCore(wire::Type::kStillFrozen, wire::Hold{0});
+  }
+  EXPECT_THAT(log.lines, testing::SizeIs(testing::AllOf(testing::Ge(10u), testing::Le(100u))));
+  clock_.Advance(std::chrono::minutes(1));
+  ToCore(wire::Type::kStillFrozen, wire::Hold{1});
+  ToCore(wire::Type::kStillFrozen, wire::Hold{0});
+  EXPECT_THAT(log.lines.back(), HasSubstr("file systems are thawed after"));
+}
+
+TEST_F(CoreTest, ANoteOfARunForNoRequestThatNamesNothingOfOursEndsNothing) {
+  StartCore();
+  for (const uint32_t plugin : {1u, 1000u})
+    ToCore(wire::Type::kStandingRun, wire::StandingRun{.program = 1, .plugin = plugin, .rule = 7, .kind = 99});
+  EXPECT_EQ(Ask(Connect(), kPing), kPong);
 }
 
 TEST_F(CoreTest, ManyClientsAreServedAndThoseBeyondTheLimitWaitForTheirTurn) {

@@ -145,6 +145,13 @@ Status WardenLink::Take(wire::Packet& packet) {
       handler_.OnWorkerEnded(ended, AsText(tail));
       return {};
     }
+    case wire::Type::kStandingRun: {
+      const auto run = REEVE_TRY(packet.Read<wire::StandingRun>(&tail));
+      REEVE_TRY(ExpectFds(packet, 0));
+      if (tail.size() != run.text_bytes) return Fail(Code::kBadMessage, "a message of the warden is cut");
+      handler_.OnStandingRun(run, AsText(tail));
+      return {};
+    }
     case wire::Type::kDeviceOpened:
       return TakeDeviceOpened(packet);
     case wire::Type::kDeviceFailed: {

@@ -42,6 +42,8 @@ class WardenLink final : public WorkerRequests {
     virtual void OnStatusFacts(wire::StatusFacts facts) = 0;
     // Ahead of OnServe: the freezing plugin holds this much, since before this core began.
     virtual void OnStillFrozen(uint64_t held) = 0;
+    // A plugin ran a program for no request, or was refused. `words`: its argv, each word ended by NUL.
+    virtual void OnStandingRun(const wire::StandingRun& run, std::string_view words) = 0;
     virtual void OnRoom() = 0;  // there is room again after Announce said kUnavailable
     // The warden went away or broke the protocol: nothing is repaired, the process is to end.
     virtual void OnLost(std::string_view why) = 0;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -37,6 +38,8 @@ struct PermittedProgram {
   // For who starts it, not for the child: the request with which it ends (manifest: program-ends-with-request); 0: none.
   uint64_t ends_with_request = 0;
   std::string plugin;  // for who starts it: the plugin whose own rule it is; empty: one of exec.rules
+  // For who starts it: called once it has run and ended. May be empty.
+  std::function<void(uint64_t program, int wait_status)> on_end;
 };
 
 // The environment of a program. Under `open` (inherits_environment) the host's list replaces the warden's own; else it is a

@@ -187,7 +187,8 @@ void RunningPrograms::Start(PermittedProgram program, const WantedStreams& strea
                                     .status = std::move(pipes->status.second),
                                     .timer = 0,
                                     .group = std::move(group),
-                                    .own_uid = own_uid});
+                                    .own_uid = own_uid,
+                                    .on_end = std::move(program.on_end)});
 }
 
 uint32_t RunningPrograms::TakeUid(policy::ProgramRule& rule) {
@@ -246,6 +247,7 @@ void RunningPrograms::Ended(uint64_t number, int wait_status) {
   if (program.has_started) {
     const wire::ProgramStatus status = StatusOf(wait_status, program.was_timed_out);
     static_cast<void>(sys::Write(program.status.get(), BytesOf(status)));
+    if (program.on_end) program.on_end(number, wait_status);
   }
   program.status.Reset();
   if (program.group && !program.group->Remove()) {

@@ -90,6 +90,7 @@ class RunningPrograms {
     EventLoop::TimerId timer = 0;
     std::optional<sandbox::Cgroup> group;
     uint32_t own_uid = 0;  // of `sandboxed`: this program's alone; 0: none
+    std::function<void(uint64_t program, int wait_status)> on_end;
   };
   struct Pipes;
 

@@ -43,7 +43,10 @@ Result<std::unique_ptr<Warden>> Warden::Create(EventLoop& loop, WardenSetup setu
   policy::Decider decider = REEVE_TRY(policy::Decider::Create(warden->setup_.config.policy));
   warden->decider_ = std::make_unique<const policy::Decider>(std::move(decider));
   warden->asks_.emplace(warden->setup_.config, *warden->decider_, loop, warden->reaper_,
-                        std::move(warden->setup_.surroundings));
+                        std::move(warden->setup_.surroundings),
+                        [lent = warden.get()](const wire::StandingRun& run, std::string_view words) {
+                          if (lent->core_.peer) lent->core_.peer->Send(wire::Type::kStandingRun, run, words);
+                        });
   return warden;
 }
 
@@ -177,6 +180,7 @@ void Warden::CoreEnded(int wait_status) {
   DestroyLater(std::move(core_.peer));
   core_.pid = -1;
   devices_.ForgetAll();
+  if (const Worker* keeper = freezer_->Keeper()) asks_->ForgetWorker(keeper->id);
   // What it held is lost; the host sees its channel close, or no answer, never two. Programs go on.
   std::vector<uint32_t> ids;
   for (auto& [id, worker] : workers_) {

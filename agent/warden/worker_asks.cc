@@ -1,5 +1,8 @@
 #include "agent/warden/worker_asks.h"
 
+#include <sys/wait.h>
+
+#include <cerrno>
 #include <utility>
 
 #include "agent/sandbox/capabilities.h"
@@ -31,6 +34,16 @@ policy::ProgramCall CallOf(const ProgramAsk& ask) {
           .stdin_bytes = ask.stdin_bytes};
 }
 
+// As many as a message tells, each ended by NUL.
+std::string FirstWords(const std::vector<std::string>& argv) {
+  std::string words;
+  for (const std::string& word : argv) {
+    if (words.size() + word.size() >= wire::kMaxTextBytes) break;
+    words.append(word.c_str(), word.size() + 1);
+  }
+  return words;
+}
+
 // In the child.
 Result<ChildAnswer> OpenAsUser(const PermittedOpen& request) {
   const policy::RunAs& as = request.directory.as;
@@ -50,11 +63,12 @@ Granted<OpenedPath> ToOpened(Result<ChildAnswer> answer, uint64_t max_file_bytes
 }  // namespace
 
 WorkerAsks::WorkerAsks(const config::Config& config, const policy::Decider& decider, EventLoop& loop, Reaper& reaper,
-                       Surroundings surroundings)
+                       Surroundings surroundings, OnStandingRun on_standing_run)
     : config_(config),
       decider_(decider),
       loop_(loop),
       surroundings_(std::move(surroundings)),
+      on_standing_run_(std::move(on_standing_run)),
       reaper_(reaper),
       programs_(loop, reaper, std::move(surroundings_.groups), surroundings_.group_prefix,
                 ProgramUids(config.first_program_uid, config.program_uid_count)) {}
@@ -174,23 +188,6 @@ Granted<const policy::ProgramRule*> WorkerAsks::RuleFor(uint32_t plugin, const L
   return &decider_.RulesOf(name)->programs[decision.index];
 }
 
-// No channel's trail tells of these; the log does, under the plugin's name, and not only when it is verbose.
-Granted<const policy::ProgramRule*> WorkerAsks::StandingRuleFor(uint32_t plugin, const ProgramAsk& ask) {
-  const std::string& name = config_.plugins[plugin].name;
-  const policy::Decision decision = decider_.PluginProgram(name, CallOf(ask), policy::Asking::kStanding);
-  const bool is_told = standing_asks_.Admit(loop_.Now());
-  if (!decision.is_allowed()) {
-    std::string refusal = policy::ArgumentRefusal("plugin " + name, ask.argv[0], decision);
-    if (is_told) LogWarning(refusal + " without a request: " + decision.reason);
-    return Refuse(std::move(refusal));
-  }
-  const policy::ProgramRule& rule = decider_.RulesOf(name)->programs[decision.index];
-  if (is_told)
-    LogWarning("plugin " + name + " runs " + rule.run + " without a request, by its policy rule '" + rule.name +
-               "' in " + rule.origin.ToString());
-  return &rule;
-}
-
 Granted<PermittedProgram> WorkerAsks::Permit(const policy::ProgramRule& rule, ProgramAsk ask) const {
   if (config_.is_unprivileged && policy::TakesRoot(rule.confine))
     return std::unexpected(Refusal{0, "to confine a program as rule '" + rule.name + "' says takes root (" +
@@ -210,30 +207,83 @@ Granted<PermittedProgram> WorkerAsks::Permit(const policy::ProgramRule& rule, Pr
 
 Granted<PermittedProgram> WorkerAsks::DecideProgram(uint32_t plugin, uint32_t worker, uint64_t request_id,
                                                     ProgramAsk ask) {
-  const std::string& name = config_.plugins[plugin].name;
-  if (request_id == 0) {
-    const Granted<const policy::ProgramRule*> rule = StandingRuleFor(plugin, ask);
-    if (!rule) return std::unexpected(rule.error());
-    Granted<PermittedProgram> program = Permit(**rule, std::move(ask));
-    if (program) program->plugin = name;
-    return program;
-  }
   const Granted<Live> live = TakeLive(plugin, worker, request_id, config::ArgumentCheck::kProgram);
   if (!live) return std::unexpected(live.error());
   const Granted<const policy::ProgramRule*> rule = RuleFor(plugin, *live, ask);
   if (!rule) return std::unexpected(rule.error());
   Granted<PermittedProgram> program = Permit(**rule, std::move(ask));
-  if (program && !IsForHost(*live->command)) program->plugin = name;
+  if (program && !IsForHost(*live->command)) program->plugin = config_.plugins[plugin].name;
   if (program && live->command->Has(config::kProgramEndsWithRequest)) program->ends_with_request = request_id;
   return program;
 }
 
 void WorkerAsks::RunProgram(uint32_t plugin, uint32_t worker, uint64_t request_id, ProgramAsk ask,
                             const WorkerServices::OnStarted& on_started) {
+  if (request_id == 0) return RunStanding(plugin, worker, std::move(ask), on_started);
   const WantedStreams streams = ask.streams;
   Granted<PermittedProgram> permitted = DecideProgram(plugin, worker, request_id, std::move(ask));
   if (!permitted) return on_started(std::unexpected(permitted.error()));
   programs_.Start(std::move(*permitted), streams, worker, on_started);
+}
+
+Granted<void> WorkerAsks::AdmitStanding(uint32_t plugin) {
+  const std::string& name = config_.plugins[plugin].name;
+  LogLimiter& limiter = standing_asks_[plugin];
+  if (!limiter.Admit(loop_.Now()))
+    return std::unexpected(Refusal{EAGAIN, "plugin " + name + " asks for programs without a request too often"});
+  const uint64_t unheard = limiter.TakeDropped();
+  if (unheard > 0)
+    LogWarning("plugin " + name + " asked for " + std::to_string(unheard) + " programs without a request too often");
+  return {};
+}
+
+Granted<PermittedProgram> WorkerAsks::DecideStanding(uint32_t plugin, const policy::Decision& decision,
+                                                     ProgramAsk ask) {
+  const std::string& name = config_.plugins[plugin].name;
+  if (!decision.is_allowed()) {
+    std::string refusal = policy::ArgumentRefusal("plugin " + name, ask.argv[0], decision);
+    LogWarning(refusal + " without a request: " + decision.reason);
+    return Refuse(std::move(refusal));
+  }
+  const policy::ProgramRule& rule = decider_.RulesOf(name)->programs[decision.index];
+  LogWarning("plugin " + name + " runs " + rule.run + " without a request, by its policy rule '" + rule.name + "' in " +
+             rule.origin.ToString());
+  Granted<PermittedProgram> program = Permit(rule, std::move(ask));
+  if (program) program->plugin = name;
+  return program;
+}
+
+// No channel's trail tells of these: the log does, under the plugin's name, and not only when it is verbose; and the core.
+void WorkerAsks::RunStanding(uint32_t plugin, uint32_t worker, ProgramAsk ask,
+                             const WorkerServices::OnStarted& on_started) {
+  if (const Granted<void> admitted = AdmitStanding(plugin); !admitted)
+    return on_started(std::unexpected(admitted.error()));
+  const WantedStreams streams = ask.streams;
+  const policy::Decision decision =
+      decider_.PluginProgram(config_.plugins[plugin].name, CallOf(ask), policy::Asking::kStanding);
+  const auto tell = [this, plugin, rule = decision.index, words = FirstWords(ask.argv)](
+                        wire::RunKind kind, uint64_t program = 0, int32_t value = 0) {
+    on_standing_run_({.program = program,
+                      .plugin = plugin,
+                      .rule = rule,
+                      .kind = static_cast<uint32_t>(kind),
+                      .value = value,
+                      .text_bytes = static_cast<uint32_t>(words.size())},
+                     words);
+  };
+  Granted<PermittedProgram> program = DecideStanding(plugin, decision, std::move(ask));
+  if (!program) {
+    tell(decision.is_allowed() ? wire::RunKind::kFailed : wire::RunKind::kRefused);
+    return on_started(std::unexpected(program.error()));
+  }
+  program->on_end = [tell](uint64_t number, int status) {
+    if (WIFEXITED(status)) return tell(wire::RunKind::kExited, number, WEXITSTATUS(status));
+    tell(wire::RunKind::kKilled, number, WTERMSIG(status));
+  };
+  programs_.Start(std::move(*program), streams, worker, [tell, on_started](Granted<StartedProgram> started) {
+    started ? tell(wire::RunKind::kStarted, started->program) : tell(wire::RunKind::kFailed);
+    on_started(std::move(started));
+  });
 }
 
 }  // namespace reeve::warden

@@ -36,20 +36,25 @@ class WorkerAsks {
     std::string group_prefix = "reeve-";  // of the names of the programs' groups
   };
 
-  // `config`, `decider`, `loop` and `reaper` are lent.
+  // Told of each program that is asked for without a request: what became of it, and its argv, each word ended by NUL.
+  using OnStandingRun = std::function<void(const wire::StandingRun& run, std::string_view words)>;
+
+  // All but the last two are lent.
   WorkerAsks(const config::Config& config, const policy::Decider& decider, EventLoop& loop, Reaper& reaper,
-             Surroundings surroundings);
+             Surroundings surroundings, OnStandingRun on_standing_run);
 
   // `plugin` is the one that the worker runs. A failure is the core's mistake (kBadMessage, kTooLarge) and ends it. What policy
   // denies is not entered: the worker will be refused.
   Status Announce(uint32_t plugin, uint64_t request_id, uint32_t deadline_ms, const wire::Announce& what);
   // The request is answered: what was started to end with it is killed.
   void Retract(uint32_t worker, uint64_t request_id);
-  // Its programs go on, but those that end with a request.
+  // It has ended, or the core that asked it has: its requests are live no more. Its programs go on, but those that end with a
+  // request.
   void ForgetWorker(uint32_t worker);
 
   void OpenPath(uint32_t plugin, uint32_t worker, uint64_t request_id, OpenAsk ask,
                 const WorkerServices::OnOpened& on_opened);
+  // `request_id` 0: for none. Of these a plugin gets as many as LogLimiter lets through, so that all can be told of.
   void RunProgram(uint32_t plugin, uint32_t worker, uint64_t request_id, ProgramAsk ask,
                   const WorkerServices::OnStarted& on_started);
   RunningPrograms& programs() { return programs_; }
@@ -69,18 +74,21 @@ class WorkerAsks {
   // The rules for the host are for commands whose arguments policy looks at; all others have their plugin's own.
   Granted<const policy::FileDirectory*> DirectoryFor(uint32_t plugin, const Live& live, const OpenAsk& ask) const;
   Granted<const policy::ProgramRule*> RuleFor(uint32_t plugin, const Live& live, const ProgramAsk& ask) const;
-  Granted<const policy::ProgramRule*> StandingRuleFor(uint32_t plugin, const ProgramAsk& ask);
   Granted<PermittedProgram> Permit(const policy::ProgramRule& rule, ProgramAsk ask) const;
   Granted<PermittedOpen> DecideOpen(uint32_t plugin, uint32_t worker, uint64_t request_id, OpenAsk ask);
   Granted<PermittedProgram> DecideProgram(uint32_t plugin, uint32_t worker, uint64_t request_id, ProgramAsk ask);
+  Granted<void> AdmitStanding(uint32_t plugin);
+  Granted<PermittedProgram> DecideStanding(uint32_t plugin, const policy::Decision& decision, ProgramAsk ask);
+  void RunStanding(uint32_t plugin, uint32_t worker, ProgramAsk ask, const WorkerServices::OnStarted& on_started);
 
   const config::Config& config_;
   const policy::Decider& decider_;
   EventLoop& loop_;
   Surroundings surroundings_;
   AnnouncedRequests announced_;
-  LogLimiter denied_announcements_;  // a core that was taken over may announce what it likes
-  LogLimiter standing_asks_;         // and a worker ask
+  LogLimiter denied_announcements_;               // a core that was taken over may announce what it likes
+  std::map<uint32_t, LogLimiter> standing_asks_;  // by plugin
+  OnStandingRun on_standing_run_;
   Reaper& reaper_;
   std::map<std::string, RequestChildren> opens_;  // by plugin and the directory's path
   RunningPrograms programs_;

@@ -41,6 +41,7 @@ enum class Type : uint16_t {
   kStopping = 25,       // the service stops: answer what is held and end
   kStatusFacts = 26,    // StatusFactsHead + texts (status_facts.h): once the core serves, and when they change
   kStillFrozen = 27,    // Hold: ahead of kServe, when the freezing plugin held something when the last core ended
+  kStandingRun = 28,    // StandingRun + words: what became of a kRunProgram for no request, for the audit trail
 
   // worker -> warden
   kConfined = 30,       // the load sandbox stands
@@ -134,6 +135,18 @@ struct WorkerEnded {
 
 // The worker was not started because an earlier process of its plugin cannot be ended yet.
 inline constexpr int32_t kNotTried = -1;
+
+// A program that a plugin asked for without a request: told when it runs and when it has ended, or when it does not run.
+struct StandingRun {
+  uint64_t program = 0;  // as in ProgramStarted; 0: it does not run
+  uint32_t plugin = 0;
+  uint32_t rule = 0;        // index into the plugin's own programs; policy::Decision::kNoIndex: none allows it
+  uint32_t kind = 0;        // RunKind
+  int32_t value = 0;        // exit code or signal
+  uint32_t text_bytes = 0;  // argv, each word ended by NUL; as many words as fit
+  uint32_t reserved = 0;
+};
+enum class RunKind : uint32_t { kRefused = 1, kFailed = 2, kStarted = 3, kExited = 4, kKilled = 5 };
 
 // What the core tells whoever asks how the agent stands; its meaning is in status_facts.h.
 struct StatusFactsHead {
@@ -291,7 +304,7 @@ struct LogLine {
 };
 
 static_assert(sizeof(StartWorker) == 8 && sizeof(WorkerId) == 8 && sizeof(Announce) == 24);
-static_assert(sizeof(StatusFactsHead) == 56);
+static_assert(sizeof(StatusFactsHead) == 56 && sizeof(StandingRun) == 32);
 static_assert(sizeof(WorkerStarted) == 16 && sizeof(WorkerEnded) == 16 && sizeof(Ready) == 16);
 static_assert(sizeof(OpenPath) == 16 && sizeof(ProgramWords) == 8 && sizeof(RunProgram) == 32);
 static_assert(sizeof(SignalProgram) == 16 && sizeof(ProgramStarted) == 24 && sizeof(Refused) == 16);

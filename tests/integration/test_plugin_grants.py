@@ -145,6 +145,26 @@ def test_a_standing_program_runs_without_a_request_and_another_does_not(reeve):
     wait_until(lambda: "the plugin's manifest does not ask to run it without a request" in reeve.log(), 5, "and why")
 
 
+def test_standing_runs_are_in_the_audit_trail_under_the_plugins_name(stopped):
+    trail = stopped.directory / "audit.jsonl"
+    stopped.start_asking(stopped.policy + f'audit: {{sink: ["file:{trail}"], decisions: denied+privileged}}\n')
+    assert stopped.call("asking-standing", program=["tell", "told", "alice"])["return"][0]["exit-code"] == 0
+    assert "refusal" in stopped.call("asking-standing", program=["/bin/sh", "-c", "secret"])["return"][0]
+
+    def records():
+        lines = trail.read_text().splitlines() if trail.exists() else []
+        return [record for record in map(json.loads, lines) if record["event"] == "program"]
+    started, exited, refused = wait_until(lambda: len(records()) == 3 and records(), 5, "the records")
+    assert started.pop("time") <= exited.pop("time") <= refused.pop("time")
+    number = started.pop("number")
+    line = line_of(stopped, "tell: {")
+    run = {"event": "program", "plugin": "asking", "program": "/bin/echo", "arguments": ["told", "alice"], "user": "nobody",
+           "rule": "tell", "origin": f"{stopped.etc}/policy.yaml:{line}"}
+    assert started == {**run, "outcome": "started"}
+    assert exited == {**run, "outcome": "exited", "number": number, "exit-code": 0}
+    assert refused == {"event": "program", "plugin": "asking", "program": "/bin/sh", "outcome": "refused"}
+
+
 def test_what_no_manifest_asks_for_is_a_mistake_of_the_policy(stopped):
     stopped.start_asking(stopped.policy.replace("      echo: {", "      ehco: {"))
     assert f"policy.yaml:{line_of(stopped, 'ehco')}: plugin asking asks for no program 'ehco'; did you mean 'echo'?" in stopped.log()

@@ -95,16 +95,21 @@ class WorkerAsksTest : public testing::Test {
     fs::create_directory(top_ / "own");
     std::ofstream(top_ / "own/file") << "own";
     config_ = Configuration(top_.string());
-    decider_ = std::make_unique<policy::Decider>(*policy::Decider::Create(config_.policy));
-    asks_ = std::make_unique<WorkerAsks>(
-        config_, *decider_, loop_, reaper_,
-        WorkerAsks::Surroundings{
-            .settings = *sandbox::InitialSettings::Take(), .environment = {}, .groups = std::nullopt});
+    MakeAsks();
   }
   ~WorkerAsksTest() override {
     ::umount2((top_ / "dead").c_str(), MNT_DETACH);
     fs::remove_all(top_);
     ::signal(SIGPIPE, SIG_DFL);
+  }
+
+  void MakeAsks() {
+    decider_ = std::make_unique<policy::Decider>(*policy::Decider::Create(config_.policy));
+    asks_ = std::make_unique<WorkerAsks>(
+        config_, *decider_, loop_, reaper_,
+        WorkerAsks::Surroundings{
+            .settings = *sandbox::InitialSettings::Take(), .environment = {}, .groups = std::nullopt},
+        [this](const wire::StandingRun& run, std::string_view words) { told_.push_back({run, std::string(words)}); });
   }
 
   template <typename Claim>
@@ -155,6 +160,7 @@ class WorkerAsksTest : public testing::Test {
   std::unique_ptr<policy::Decider> decider_;
   std::unique_ptr<WorkerAsks> asks_;
   std::map<uint64_t, Granted<OpenedPath>> answers_;
+  std::vector<std::pair<wire::StandingRun, std::string>> told_;
 };
 
 TEST_F(WorkerAsksTest, OpensWhatWasAnnouncedAndRefusesWhatWasNot) {
@@ -248,6 +254,59 @@ TEST_F(WorkerAsksTest, WithoutARequestOnlyStandingProgramsRun) {
   EXPECT_THAT(AnswerOf(0).error().text, testing::HasSubstr("was not announced"));
 }
 
+TEST_F(WorkerAsksTest, WhatRunsWithoutARequestIsToldAtItsStartAndItsEnd) {
+  const Granted<StartedProgram> started = Run(0, {"told"});
+  ASSERT_TRUE(started) << started.error().text;
+  ASSERT_TRUE(TurnUntil([&] { return told_.size() == 2; }));
+  for (const auto& [run, words] : told_) {
+    EXPECT_EQ(words, std::string("told\0", 5));
+    EXPECT_EQ(run.text_bytes, words.size());
+    EXPECT_EQ(run.plugin, kPlugin);
+    EXPECT_EQ(run.rule, 1u);
+    EXPECT_EQ(run.program, started->program);
+  }
+  EXPECT_EQ(static_cast<wire::RunKind>(told_[0].first.kind), wire::RunKind::kStarted);
+  EXPECT_EQ(static_cast<wire::RunKind>(told_[1].first.kind), wire::RunKind::kExited);
+  EXPECT_EQ(told_[1].first.value, 0);
+}
+
+TEST_F(WorkerAsksTest, WhatIsRefusedWithoutARequestIsToldAndWhatIsAskedForOneIsNot) {
+  EXPECT_FALSE(Run(0, {"true", std::string(wire::kMaxTextBytes, 'x')}));
+  ASSERT_EQ(told_.size(), 1u);
+  EXPECT_EQ(static_cast<wire::RunKind>(told_[0].first.kind), wire::RunKind::kRefused);
+  EXPECT_EQ(told_[0].first.rule, policy::Decision::kNoIndex);
+  EXPECT_EQ(told_[0].second, std::string("true\0", 5)) << "what does not fit is left out";
+  Announce(1, kOwnCommand);
+  EXPECT_TRUE(Run(1, {"true"}).has_value());
+  EXPECT_EQ(told_.size(), 1u);
+}
+
+TEST_F(WorkerAsksTest, AProgramThatWasReplacedByNobodyKnowsWhomIsToldAsFailed) {
+  config_.policy.plugins[0].programs[1].program.resolved_path = "/nonexistent/program";
+  EXPECT_FALSE(Run(0, {"told"}));
+  ASSERT_EQ(told_.size(), 1u);
+  EXPECT_EQ(static_cast<wire::RunKind>(told_[0].first.kind), wire::RunKind::kFailed);
+  EXPECT_EQ(told_[0].first.program, 0u);
+}
+
+// Each run is told to the core, whose socket and trail have their bounds.
+TEST_F(WorkerAsksTest, APluginThatAsksWithoutPauseForNoRequestIsRefusedAndAnotherIsNot) {
+  config_.plugins[0].name = "another";
+  Granted<StartedProgram> refused = Run(0, {"true"});
+  for (int i = 0; i < 10'000 && !refused.error().text.ends_with("too often"); ++i) refused = Run(0, {"true"});
+  EXPECT_EQ(refused.error().text, "plugin system asks for programs without a request too often");
+  EXPECT_EQ(refused.error().error_number, EAGAIN);
+  EXPECT_LT(told_.size(), 1000u);
+  std::string text;
+  ProgramAsk ask;
+  ask.argv = {"true"};
+  asks_->RunProgram(0, kWorker + 1, 0, std::move(ask),
+                    [&](const Granted<StartedProgram>& answer) { text = answer.error().text; });
+  EXPECT_THAT(text, testing::HasSubstr("plugin another refused: true"));
+  Announce(1, kOwnCommand);
+  EXPECT_TRUE(Run(1, {"true"}).has_value());
+}
+
 TEST_F(WorkerAsksTest, OfOnePluginsOwnProgramsSoManyRunAtOneTimeAndTheHostHasItsRoom) {
   config_.policy.plugins[0].programs[1].run = "*";
   config_.policy.plugins[0].programs[1].program = {};
@@ -274,13 +333,11 @@ TEST_F(WorkerAsksTest, AnAnnouncementThatMakesNoSenseIsTheCoresMistake) {
 
 TEST_F(WorkerAsksTest, WhatPolicyDeniesIsNotEntered) {
   config_.policy.commands.deny.push_back({.pattern = "guest-file-open", .origin = {"policy.yaml", 9}});
-  decider_ = std::make_unique<policy::Decider>(*policy::Decider::Create(config_.policy));
-  WorkerAsks asks(config_, *decider_, loop_, reaper_,
-                  {.settings = *sandbox::InitialSettings::Take(), .environment = {}, .groups = std::nullopt});
-  REEVE_ASSERT_OK(asks.Announce(kPlugin, 1, 0, {.worker = kWorker}));
+  MakeAsks();
+  REEVE_ASSERT_OK(asks_->Announce(kPlugin, 1, 0, {.worker = kWorker}));
   bool is_refused = false;
-  asks.OpenPath(kPlugin, kWorker, 1, {.path = (top_ / "file").string(), .access = kRead},
-                [&](Granted<OpenedPath> opened) { is_refused = !opened; });
+  asks_->OpenPath(kPlugin, kWorker, 1, {.path = (top_ / "file").string(), .access = kRead},
+                  [&](Granted<OpenedPath> opened) { is_refused = !opened; });
   EXPECT_TRUE(is_refused);
 }
 
@@ -319,11 +376,7 @@ TEST_F(WorkerAsksTest, StuckOpensAreBoundedAndTakeNoOtherDirectorysRoom) {
   dead.id = "dead";
   dead.path += "/dead";
   config_.policy.directories.push_back(dead);
-  decider_ = std::make_unique<policy::Decider>(*policy::Decider::Create(config_.policy));
-  asks_ = std::make_unique<WorkerAsks>(
-      config_, *decider_, loop_, reaper_,
-      WorkerAsks::Surroundings{
-          .settings = *sandbox::InitialSettings::Take(), .environment = {}, .groups = std::nullopt});
+  MakeAsks();
   for (uint64_t id = 1; id <= kMaxOpensPerDirectory + 1; ++id) {
     asks_->ForgetWorker(kWorker);
     Announce(id);
