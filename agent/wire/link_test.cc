@@ -27,6 +27,7 @@ struct CoreSide final : WorkerLink::Events {
   std::vector<uint64_t> held;
   std::vector<uint64_t> pongs;
   std::vector<uint64_t> quiesces;
+  std::function<void(uint64_t)> on_quiesce;
   int renewals = 0;
   std::vector<std::pair<uint64_t, std::string>> notes;
   std::vector<std::string> logged;
@@ -39,7 +40,10 @@ struct CoreSide final : WorkerLink::Events {
   }
   void OnHold(uint64_t count) override { held.push_back(count); }
   void OnFreezeNote(uint64_t time_left_ms, std::string_view why) override { notes.emplace_back(time_left_ms, why); }
-  void OnQuiesce(uint64_t number) override { quiesces.push_back(number); }
+  void OnQuiesce(uint64_t number) override {
+    quiesces.push_back(number);
+    if (on_quiesce) on_quiesce(number);
+  }
   void OnRenew() override { ++renewals; }
   void OnPong(uint64_t heap_bytes) override { pongs.push_back(heap_bytes); }
   void OnLogLine(Severity, std::string_view text) override { logged.emplace_back(text); }
@@ -454,6 +458,18 @@ TEST_F(LinkTest, DropsATypeThatNoWorkerSends) {
   GreetAsWorker();
   SendAsWorker(Type::kStartWorker, 0, wire::StartWorker{});
   ExpectCoreDrops("no worker sends");
+}
+
+TEST_F(LinkTest, DropsAWorkerThatAsksForQuietWithoutEndAndReadsNoAnswer) {
+  core_.on_quiesce = [this](uint64_t number) { core_link_->Quiet(number); };
+  StartCore();
+  GreetAsWorker();
+  const Header header{.type = Type::kQuiesce, .generation = kGeneration};
+  for (int i = 0; i < 100'000 && !core_.closed; ++i) {
+    static_cast<void>(wire::Send(worker_socket_.get(), header, QuietNumber{.number = 1}));
+    REEVE_ASSERT_OK(core_loop_.RunOnce(std::chrono::milliseconds(0)));
+  }
+  ExpectCoreDrops("does not read the answers");
 }
 
 TEST_F(LinkTest, DropsALogLineOfNoSeverity) {

@@ -11,6 +11,9 @@ namespace {
 // Log levels as reeve::Severity has them.
 constexpr uint32_t kLeastSevere = static_cast<uint32_t>(Severity::kDebug);
 
+// What waits for a worker to read is a cancel or two for each of its requests, and a piece. More is its own doing.
+constexpr size_t kMaxUnsent = 8 * kMaxInFlight;
+
 }  // namespace
 
 Result<std::unique_ptr<WorkerLink>> WorkerLink::Create(EventLoop& loop, WorkerChannel channel, uint64_t generation,
@@ -216,6 +219,7 @@ Status WorkerLink::Handle(const Packet& packet) {
       events_.OnHold(REEVE_TRY(packet.Read<Hold>()).held);
       return {};
     case Type::kQuiesce:
+      if (unsent_.size() >= kMaxUnsent) return Fail(Code::kBadMessage, "it asks and does not read the answers");
       events_.OnQuiesce(REEVE_TRY(packet.Read<QuietNumber>()).number);
       return {};
     case Type::kRenew:

@@ -98,7 +98,7 @@ def test_while_frozen_only_what_may_is_served_and_no_worker_is_started(reeve):
     info = reeve.call("guest-info")["return"]["supported_commands"]
     assert {each["name"] for each in info if each["enabled"]} == {
         "guest-sync", "guest-sync-delimited", "guest-ping", "guest-info", "freezer-hold", "freezer-end",
-        "freezer-wait", "freezer-status", "freezer-thaw"}
+        "freezer-wait", "freezer-status", "freezer-misbehave", "freezer-thaw"}
     thaw(reeve)
     assert "return" in reeve.call("guest-exec", path="/bin/true")
 
