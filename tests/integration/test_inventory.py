@@ -397,9 +397,22 @@ def test_interfaces_with_odd_addresses_are_qemu_gas(private):
     ip("address", "add", "198.51.100.2/25", "dev", "named")
     ip("tuntap", "add", "mode", "tun", "tunnel")  # its hardware address has no bytes
     ip("address", "add", "203.0.113.1", "peer", "203.0.113.2/30", "dev", "tunnel")
+    ip("link", "add", "empty", "type", "bridge")
     ip("link", "add", "bridge0", "type", "bridge")
+    ip("address", "add", "10.1.0.1/24", "dev", "bridge0")  # which is down
+    ip("link", "set", "plainp", "master", "bridge0")
+    ip("link", "add", "above", "link", "plain", "type", "macvlan")
+    ip("address", "add", "fe80::1234/64", "dev", "above", "nodad")
+    ip("link", "add", b"od\xff", "type", "veth", "peer", "name", "q\"\\'")
+    ip("address", "add", "10.2.0.1/24", "dev", b"od\xff")
+    ip("address", "add", "10.3.0.1/0", "dev", "q\"\\'")
+    for number in range(100):
+        ip("address", "add", f"10.4.{number}.1/24", "dev", "bare")
     found = assert_interfaces_are_qemu_gas(private.start())
-    assert "ip-addresses" not in found["bridge0"] and "statistics" not in found["bridge0"]
+    assert "ip-addresses" not in found["empty"] and "statistics" not in found["empty"]
+    assert found["bridge0"]["ip-addresses"] == [{"ip-address-type": "ipv4", "ip-address": "10.1.0.1", "prefix": 24}]
+    assert {"od\ufffd", "q\"\\'"} <= found.keys()
+    assert len(found["bare"]["ip-addresses"]) >= 100
     assert found["named:web"]["hardware-address"] == found["named"]["hardware-address"]
     assert "statistics" not in found["named:web"] and "statistics" in found["named"]
     assert found["tunnel"]["hardware-address"] == "00:00:00:00:00:00"

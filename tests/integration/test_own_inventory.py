@@ -176,7 +176,7 @@ def with_programs(install, programs, script="true"):
                 path.write_text("#!/bin/sh\n" + lines)
                 path.chmod(0o755)
                 rules += f"      {name}: {{run: {path}}}\n"
-            reeve.write_policy(f"schema: 1\nprofile: standard\nplugins:\n  inventory:\n    programs:\n{rules}")
+            reeve.write_policy(f"schema: 1\nprofile: standard\nplugins:\n  inventory:\n    programs:{' {}' if not rules else ''}\n{rules}")
             starter = place / "start"
             starter.write_text(f"#!/bin/sh\nexec unshare --mount --propagation private sh -ec '{script}; exec \"$@\"' sh {install}/sbin/reeved \"$@\"\n")
             starter.chmod(0o755)
@@ -199,6 +199,50 @@ def test_packages_of_rpm_where_dpkg_has_none(reeve_install):
             "manager": "rpm", "total": 2,
             "packages": [{"name": "bash", "version": "5.1.8-6.el9", "architecture": "x86_64"},
                          {"name": "tzdata", "version": "2023c-1.el9", "architecture": "noarch"}]}
+
+
+RPM_SPEC = """
+Name: {name}
+Epoch: 4
+Version: 1.2
+Release: 3
+Summary: x
+License: x
+BuildArch: noarch
+%description
+x
+%files
+"""
+
+
+def install_by_rpm(directory, database, name):
+    """A package without files in it, into a database of the test's own."""
+    spec = directory / f"{name}.spec"
+    spec.write_text(RPM_SPEC.format(name=name))
+    subprocess.run(["rpmbuild", "--quiet", "--define", f"_topdir {directory}", "-bb", spec], check=True, capture_output=True)
+    subprocess.run(["rpm", "--dbpath", database, "--justdb", "--nodeps", "--install", directory / f"RPMS/noarch/{name}-1.2-3.noarch.rpm"],
+                   check=True, capture_output=True)
+
+
+def test_packages_are_those_of_the_real_rpm_and_its_changes_are_seen(reeve_install, tmp_path):
+    if shutil.which("rpmbuild") is None:
+        pytest.skip("no rpm on this machine")
+    tmp_path.chmod(0o755)
+    database, macros = tmp_path / "database", tmp_path / "macros"
+    for path in (database, macros):
+        path.mkdir()
+    # As distributions have it that use rpm; Debian's own is in the home of whoever asks.
+    (macros / "macros.own").write_text("%_dbpath /var/lib/rpm\n")
+    subprocess.run(["rpm", "--dbpath", database, "--initdb"], check=True)
+    install_by_rpm(tmp_path, database, "second")
+    script = f"mount -t tmpfs tmpfs /var/lib/dpkg; mount --bind {database} /var/lib/rpm; mount --bind {macros} /usr/lib/rpm/macros.d"
+    with with_programs(reeve_install, {}, script) as reeve:
+        second = {"name": "second", "version": "4:1.2-3", "architecture": "noarch"}
+        assert value_of(reeve.call("inventory-packages")) == {"manager": "rpm", "total": 1, "packages": [second]}
+        install_by_rpm(tmp_path, database, "first")
+        assert value_of(reeve.call("inventory-packages"))["packages"] == [{**second, "name": "first"}, second]
+        subprocess.run(["rpm", "--dbpath", database, "--justdb", "--nodeps", "--erase", "second"], check=True)
+        assert [row["name"] for row in value_of(reeve.call("inventory-packages"))["packages"]] == ["first"]
 
 
 # ---- services

@@ -1,6 +1,7 @@
 """guest-get-disks and guest-get-fsinfo, held against Debian's qemu-ga on the same machine, field by field, and against the
 machine itself. Mounts are made in a mount namespace of the test's own, in which both agents run; nothing is ever frozen."""
 
+import json
 import os
 import pathlib
 import shutil
@@ -10,6 +11,7 @@ import tempfile
 import time
 
 import pytest
+from prometheus_client.openmetrics import parser
 
 from private_place import PrivatePlace, crowd_of_mounts, image
 from running_agent import QEMU_GA, connect, start_qemu_ga, start_reeve
@@ -115,6 +117,35 @@ def test_file_systems_are_told_as_qemu_ga_tells_them_in_its_order(reeve, qemu_ga
     assert ours[0]["name"] == pathlib.Path(device).name
     assert ours[0]["type"] == "ext4"
     assert ours[0]["disk"] == []
+
+
+ODD_NAMES = [b"a b", b" begins", b"ends ", b"tab\there", b"line\nfeed", b"back\\slash", b"\\040", b"hash#", b"quote\"'", b"%s%n",
+             b"bad\xff\xfebytes", "\u00fcber".encode(), b"control\x01\x7f", b"x" * 255]
+
+
+def test_mount_points_of_any_bytes_are_qemu_gas_and_have_their_usage(reeve, qemu_ga, folder, mounts):
+    places = [os.fsencode(folder) + b"/odd/" + name for name in ODD_NAMES]
+    for number, place in enumerate(places):
+        os.makedirs(place, 0o755)
+        mounts.run("mount", mounts.loop(image(folder / f"odd-{number}.img", "ext4")), place)
+    try:
+        with connect(reeve) as client:
+            reply = client.exchange('{"execute": "guest-get-fsinfo"}')
+            assert reply.isascii()
+            ours = json.loads(reply)["return"]
+            metrics = value_of(client.call("inventory-metrics"))["text"]
+        theirs = ask(qemu_ga, "guest-get-fsinfo")
+    finally:
+        for place in places:
+            mounts.run("umount", place)
+    assert comparable(ours) == comparable(theirs)
+    told = {info["mountpoint"]: info for info in ours}
+    sizes = {sample.labels["mountpoint"] for family in parser.text_string_to_metric_families(metrics)
+             for sample in family.samples if sample.name == "node_filesystem_size_bytes"}
+    for place in places:
+        path = place.decode(errors="replace")
+        assert "used-bytes" in told[path]
+        assert path in sizes
 
 
 def test_usage_is_what_the_file_system_says(reeve, mounts, loop_mounts):
