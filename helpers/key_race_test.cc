@@ -1,3 +1,4 @@
+#include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/fs.h>
@@ -171,6 +172,22 @@ class KeyRaceTest : public testing::Test {
     }
   }
 
+  // Puts a link to somebody else's file in the place of each file that the helper makes, as soon as he sees one.
+  void SpoilNewFile() const {
+    const UniqueFd directory = sys::Open(home() + "/.ssh", O_RDONLY | O_DIRECTORY).value();
+    const std::string target = victims() + "/root/.ssh/authorized_keys";
+    BecomeHostile();
+    DIR* const names = ::fdopendir(directory.get());
+    for (;; ::rewinddir(names), Pause()) {
+      while (const dirent* const entry = ::readdir(names)) {
+        if (!std::string_view(entry->d_name).starts_with(".authorized_keys.reeve-")) continue;
+        ::unlinkat(directory.get(), entry->d_name, 0);
+        if (::linkat(AT_FDCWD, target.c_str(), directory.get(), entry->d_name, 0) < 0)
+          (void)!::symlinkat(target.c_str(), directory.get(), entry->d_name);
+      }
+    }
+  }
+
   std::string root_;
 };
 
@@ -196,6 +213,7 @@ TEST_F(KeyRaceTest, NothingOfOthersChangesWhateverIsSwapped) {
   const Child swap_home([&] { Swap(root_ + "/homes", "hostile", victims() + "/user"); });
   const Child swap_directory([&] { Swap(home(), ".ssh", victims() + "/root/.ssh"); });
   const Child spoil_file([&] { SpoilFile(); });
+  const Child spoil_new_file([&] { SpoilNewFile(); });
   int succeeded = 0;
   for (int i = 0; i < kRaces; i += kAtOnce) {
     std::vector<std::unique_ptr<Child>> helpers;

@@ -21,9 +21,13 @@ bool HasControlByte(std::string_view text) {
   return std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
 }
 
+// What useradd(8) of one distribution or another makes. Many programs take digits alone for a user's number: {except: [root]} would
+// let 0 through.
 bool IsUserName(std::string_view text) {
-  if (text.empty() || text.size() > kMaxUserNameBytes) return false;
-  if (!IsAlpha(text[0]) && text[0] != '_') return false;
+  if (text.size() > kMaxUserNameBytes) return false;
+  if (text.ends_with('$')) text.remove_suffix(1);
+  if (std::ranges::all_of(text, IsDigit)) return false;  // so is nothing at all
+  if (!IsAlpha(text[0]) && !IsDigit(text[0]) && text[0] != '_') return false;
   return std::ranges::all_of(text, [](char c) { return IsAlpha(c) || IsDigit(c) || c == '_' || c == '.' || c == '-'; });
 }
 
