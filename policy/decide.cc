@@ -118,6 +118,15 @@ Decision DecideCommand(const std::vector<SectionMatch>& sections, const Origin& 
   return Allow(granting->rule_prefix + ".allow", best_allow->origin, "allowed by '" + best_allow->pattern + "'");
 }
 
+// No policy file can name such a command under `deny`, and no pattern of one reaches it; what stands there under its very name
+// was put there from the command line.
+Decision DecideNeverDeniable(const Policy& policy, std::string_view name) {
+  const auto named = std::ranges::find(policy.commands.deny, name, &NamePattern::pattern);
+  if (named != policy.commands.deny.end())
+    return Deny("commands.deny", named->origin, "denied by '" + named->pattern + "'");
+  return Allow("never-deniable", policy.default_origin, "no policy can refuse it");
+}
+
 // Why one of the patterns that match decided or did not.
 std::string OutcomeOf(Verdict effect, bool is_best_of_list, const Decision& decision) {
   if (!is_best_of_list) return "a more specific entry stands in the same list";
@@ -368,7 +377,7 @@ const Policy& Decider::policy() const {
 
 Decision Decider::Command(const Caller& caller, const CommandCall& call, Trace* trace) const {
   const Policy& policy = *compiled_->policy;
-  if (call.is_never_deniable) return Allow("never-deniable", policy.default_origin, "no policy can refuse it");
+  if (call.is_never_deniable) return DecideNeverDeniable(policy, call.command);
   std::vector<SectionMatch> sections;
   std::vector<const CommandRules*> rules;
   const auto add = [&](const CommandRules& section, std::string rule_prefix) {

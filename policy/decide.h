@@ -52,7 +52,7 @@ using Trace = std::vector<Considered>;
 
 struct CommandCall {
   std::string_view command;
-  bool is_never_deniable = false;  // from the manifest: sync, ping, thaw
+  bool is_never_deniable = false;  // from the manifest: sync, ping, thaw; only the command line closes it
 };
 
 struct ProgramCall {

@@ -48,10 +48,20 @@ TEST(DecideCommandTest, AnEmptyPolicyAllowsOnlyTheNeverDeniable) {
   EXPECT_TRUE(CommandOf(Policy(), "guest-ping", kCaller, true).is_allowed());
 }
 
-TEST(DecideCommandTest, NothingDeniesTheNeverDeniable) {
+TEST(DecideCommandTest, NoPatternDeniesTheNeverDeniable) {
   Policy policy;
-  policy.commands.deny = {Pattern("*"), Pattern("guest-ping")};
+  policy.commands.deny = {Pattern("*"), Pattern("guest-*")};
+  policy.profile_commands.deny = {Pattern("guest-ping")};
   EXPECT_TRUE(CommandOf(policy, "guest-ping", kCaller, true).is_allowed());
+}
+
+TEST(DecideCommandTest, TheNeverDeniableIsClosedByItsOwnName) {
+  Policy policy = StandardLike();
+  policy.commands.allow = {Pattern("guest-ping")};
+  policy.commands.deny = {Pattern("guest-sync", 6), Pattern("guest-ping", 7)};
+  const Decision decision = CommandOf(policy, "guest-ping", kCaller, true);
+  EXPECT_FALSE(decision.is_allowed());
+  EXPECT_EQ(decision.origin.line, 7u);
 }
 
 TEST(DecideCommandTest, DenyBeatsAllowOfOneSpecificity) {

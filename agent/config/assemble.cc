@@ -185,15 +185,25 @@ void CheckNames(const Assembly& parts, const Config& config, Problems& problems,
   }
 }
 
+bool Lists(const std::vector<std::string>& names, const std::string& name) {
+  return std::ranges::find(names, name) != names.end();
+}
+
+// A block list closes sync and ping, the core's own, when it names them, as qemu-ga's does; an allow list that forgets them does
+// not lock the host out. A thaw stays open.
+bool IsClosed(const CommandLine& line, const CommandSpec& command, bool is_cores_own) {
+  const bool is_blocked = Lists(line.blocked_commands, command.name);
+  if (command.Has(kNeverDeniable)) return is_blocked && is_cores_own;
+  return is_blocked || (!line.allowed_commands.empty() && !Lists(line.allowed_commands, command.name));
+}
+
 // The lists of the command line as denials, exact names, so that no allow of the policy is more specific.
 void NarrowByCommandLine(const CommandLine& line, Config& config) {
   std::vector<policy::NamePattern>& deny = config.policy.commands.deny;
-  for (const std::string& name : line.blocked_commands) deny.push_back({name, kCommandLineOrigin});
-  if (line.allowed_commands.empty()) return;
   for (const Plugin& plugin : config.plugins) {
     for (const CommandSpec& command : plugin.commands) {
-      const bool is_listed = std::ranges::find(line.allowed_commands, command.name) != line.allowed_commands.end();
-      if (!is_listed) deny.push_back({command.name, kCommandLineOrigin});
+      if (IsClosed(line, command, &plugin == &config.plugins.front()))
+        deny.push_back({command.name, kCommandLineOrigin});
     }
   }
 }

@@ -231,6 +231,22 @@ TEST(AssembleTest, TheListsOfTheCommandLineOnlyNarrow) {
   EXPECT_THAT(config.warnings, ElementsAre("--allow-rpcs lists guest-file-open, which is no command here"));
 }
 
+TEST(AssembleTest, ABlockListClosesSyncAndPingAnAllowListDoesNotAndNeitherAThaw) {
+  Assembly parts = Parts();
+  parts.manifests.push_back(PluginFile("fsfreeze", {Command("guest-fsfreeze-thaw", kNeverDeniable)}));
+  const auto denied = [](Assembly made) {
+    std::vector<std::string> names;
+    for (const policy::NamePattern& deny : MustAssemble(std::move(made)).policy.commands.deny)
+      names.push_back(deny.pattern);
+    return names;
+  };
+  parts.command_line.blocked_commands = {"guest-ping", "guest-fsfreeze-thaw"};
+  EXPECT_THAT(denied(parts), ElementsAre("guest-ping"));
+  parts.command_line.blocked_commands.clear();
+  parts.command_line.allowed_commands = {"guest-nothing"};
+  EXPECT_THAT(denied(parts), ElementsAre("guest-exec"));
+}
+
 TEST(AssembleTest, AVainAllowOfTheCommandLineIsToldWithTheRuleThatRefuses) {
   Assembly parts = Parts();
   parts.command_line.allowed_commands = {"guest-ping", "guest-exec"};

@@ -30,6 +30,8 @@ std::optional<CommandAccess::Refusal> CommandAccess::Refuse(Asker& asker, const 
   if (!command.plugin->is_enabled) return Refusal{Disabled(command, SwitchedOff(*command.plugin))};
   if (freeze_.is_frozen() && !command.spec->Has(config::kWhileFrozen))
     return Refusal{Disabled(command, "the agent is in frozen state")};
+  // Also what the command line closed: a host must find its way to the thaw.
+  if (freeze_.is_frozen() && command.spec->Has(config::kNeverDeniable)) return std::nullopt;
   const policy::Decision& decision = Decide(asker, command);
   if (decision.is_allowed()) return std::nullopt;
   return Refusal{policy::CommandRefusal(command.spec->name, decision), &decision};

@@ -245,14 +245,17 @@ Status Child::UnshareNamespaces() {
 }
 
 Status Child::EnterTree() {
+  const char* directory = "/";
   ::umask(0);  // the tree's directories must be searchable for the new user
   if (HasPrivateRoot(plan_)) {
     REEVE_TRY(std::move(mounts_).PivotInto());
   } else if (MountsPlugin(plan_)) {
     REEVE_TRY(std::move(mounts_).MountAt(plan_.slave_mount_directory));
+    directory = plan_.slave_mount_directory.c_str();
   }
   ::umask(0077);
-  if (::chdir("/") < 0) return FailErrno("chdir /");
+  // Entered while this is root: the new user may not be allowed to search what leads there.
+  if (::chdir(directory) < 0) return FailErrno("chdir " + std::string(directory));
   return {};
 }
 
@@ -363,7 +366,7 @@ void Child::Report(std::string_view kind, const std::string& text) {
 std::string PluginPathIn(const ChildPlan& plan) {
   if (plan.plugin_fd < 0) return {};
   if (plan.profile->is_unprivileged) return plan.plugin_path;
-  return HasPrivateRoot(plan) ? std::string(kPluginPath) : plan.slave_mount_directory + kPluginPath;
+  return HasPrivateRoot(plan) ? kPluginPath : std::string(".") + kPluginPath;
 }
 
 uint64_t CloneFlagsFor(const policy::SandboxProfile& profile) {

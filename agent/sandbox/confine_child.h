@@ -22,7 +22,7 @@ inline constexpr int kPolicyFd = 6;           // sealed memfd: the compiled conf
 inline constexpr int kFirstInheritedFd = 10;  // profile.inherited[i] stands at kFirstInheritedFd + i
 inline constexpr int kFirstExtraFd = 64;      // the plan's own further descriptors (the core's listeners) from here
 
-// The plugin's file in a private root, or below slave_mount_directory. An unprivileged process finds it where it is.
+// The plugin's file in a private root, or in slave_mount_directory. An unprivileged process finds it where it is.
 inline constexpr const char* kPluginPath = "/plugin.so";
 
 // `fd` of the warden (lent) becomes `number` in the child. 0, 1 are /dev/null unless placed; 2 should be the
@@ -41,14 +41,16 @@ struct ChildPlan {
   int plugin_fd = -1;       // checked plugin, O_PATH or O_RDONLY, or -1 for a role without plugin; lent
   std::string plugin_path;  // where plugin_fd was opened
   // Only for MountView::kRecursiveSlave with a plugin: an existing directory in which the process needs
-  // nothing. A tmpfs hides it in the child's own namespace, and the plugin stands there as `plugin.so`.
+  // nothing. A tmpfs hides it in the child's own namespace, and the plugin stands there as `plugin.so`; the process
+  // starts in it, so that its user need not be allowed to search the directories above.
   std::string slave_mount_directory;
   std::string run_directory;  // where InheritedFd kListen and kState files live; empty if there are none
   pid_t warden_pid = 0;       // getpid() of the warden, taken before the fork
   int report_fd = -1;         // writing end of a pipe, close-on-exec; see ReadConfineReport. Lent
 };
 
-// Where the worker finds its plugin: kPluginPath, below slave_mount_directory, or plugin_path. Empty without plugin.
+// Where the worker finds its plugin: kPluginPath in a private root, else below where it starts; unprivileged at
+// plugin_path. Empty without plugin.
 std::string PluginPathIn(const ChildPlan& plan);
 
 // The flags beside SIGCHLD with which the warden must clone the child: CLONE_NEWPID when the profile has its

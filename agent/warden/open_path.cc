@@ -60,8 +60,9 @@ Result<Place> FindPlace(const PermittedOpen& request) {
   if (request.path.find('\0') != std::string::npos) return Refuse(EINVAL, "a path with a NUL byte");
   const policy::FileDirectory& rule = request.directory;
   if (IsWholeTree(rule)) {
-    UniqueFd root = REEVE_TRY(sys::Open("/", O_PATH | O_DIRECTORY));
-    return Place{.directory = std::move(root), .name = request.path, .resolve = RESOLVE_NO_MAGICLINKS};
+    // A name without a slash before it counts from where the agent was started, as qemu-ga's.
+    UniqueFd here = REEVE_TRY(sys::Open(".", O_PATH | O_DIRECTORY));
+    return Place{.directory = std::move(here), .name = request.path, .resolve = RESOLVE_NO_MAGICLINKS};
   }
   UniqueFd directory = REEVE_TRY(sys::Open(rule.path, O_PATH | O_DIRECTORY));
   const std::string name = REEVE_TRY(BelowDirectory(request));

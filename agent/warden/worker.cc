@@ -43,12 +43,11 @@ wire::StartRecord RecordFor(const config::Config& config, const Worker& worker, 
   return record;
 }
 
-std::string PluginPathFor(const config::Plugin& plugin, const std::string& run_directory) {
+std::string PluginPathFor(const config::Plugin& plugin) {
   sandbox::ChildPlan plan;
   plan.profile = &plugin.sandbox;
   plan.plugin_fd = 0;  // there is one
   plan.plugin_path = plugin.library_path;
-  plan.slave_mount_directory = EmptyDirectoryIn(run_directory);
   return sandbox::PluginPathIn(plan);
 }
 
@@ -61,7 +60,7 @@ Result<UniqueFd> SetUpWorker(const config::Config& config, Worker& worker, Prepa
   setup.argv = {"reeve-worker", plugin.name};
   setup.run_directory = config.run_directory;
   setup.plugin_path = plugin.library_path;
-  const std::string plugin_path = PluginPathFor(plugin, config.run_directory);
+  const std::string plugin_path = PluginPathFor(plugin);
   const wire::StartRecord record = RecordFor(config, worker, files.handle_base, plugin_path);
   setup.files = std::move(files);
 

@@ -21,7 +21,7 @@ import pytest
 
 from qga import Client
 from qga_words import has_oracle
-from running_agent import NEVER, QEMU_GA
+from running_agent import NEVER, QEMU_GA, connect, start_qemu_ga, start_reeve
 from running_reeve import ENVIRONMENT, reeve_in_directory, lives, status_of, wait_until
 
 LIMIT_S = 20
@@ -174,6 +174,65 @@ def test_missing_device_is_waited_for_with_and_without_retry_path(reeve):
         reeve.start(*words, channel=["-m", "virtio-serial", "-p", f"{reeve.directory}/port"], waits=False)
         wait_until(reeve.core, LIMIT_S, "a core")
         assert reeve.process.poll() is None and reeve.stop() == 0
+
+
+# ---- where and with what it was started, both ----
+
+
+@pytest.fixture(params=["reeve", "qemu-ga"])
+def started(request):
+    """Starts one of them in a directory of its own: options, and `within` as start_reeve() takes it."""
+    if request.param == "qemu-ga" and not has_oracle():
+        pytest.skip("no qemu-ga here to compare with")
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="reeve-started-"))
+    directory.chmod(0o755)
+    agents = []
+
+    def start(*options, within=()):
+        if request.param == "reeve":
+            agents.append(start_reeve(directory, request.getfixturevalue("reeve_install"), *options, within=within))
+        else:
+            agents.append(start_qemu_ga(directory, *options, within=within))
+        return agents[0]
+
+    start.directory = directory
+    yield start
+    for agent in agents:
+        agent.stop()
+    shutil.rmtree(directory)
+
+
+def test_file_without_a_slash_before_its_name_is_where_the_agent_was_started(started):
+    home = started.directory / "home"
+    (home / "below").mkdir(parents=True)
+    with connect(started(within=["env", "-C", str(home)])) as client:
+        for name in ("new", "below/new", "./below/../newer"):
+            handle = client.call("guest-file-open", path=name, mode="w")["return"]
+            client.call("guest-file-write", handle=handle, buf_b64="eA==")
+            assert client.call("guest-file-close", handle=handle) == {"return": {}}
+            assert (home / name).read_bytes() == b"x"
+        assert "No such file" in client.call("guest-file-open", path="home/new")["error"]["desc"]
+
+
+def commands_of(client):
+    return {entry["name"]: entry["enabled"] for entry in client.call("guest-info")["return"]["supported_commands"]}
+
+
+def test_lists_of_the_command_line_close_ping_and_sync_too(started):
+    with connect(started("-b", "guest-ping,guest-sync-delimited", "-b", "guest-sync")) as client:
+        for command, arguments in {"guest-ping": {}, "guest-sync": {"id": 7}, "guest-sync-delimited": {"id": 7}}.items():
+            error = client.call(command, **arguments)["error"]
+            assert error["class"] == "CommandNotFound" and "has been disabled" in error["desc"]
+            assert not commands_of(client)[command]
+        assert "return" in client.call("guest-get-time")
+
+
+def test_state_directory_of_root_alone_holds_no_worker_back(reeve):
+    (reeve.directory / "state").chmod(0o700)
+    reeve.start()
+    assert "return" in reeve.call("guest-network-get-interfaces")
+    assert reeve.call("guest-fsfreeze-status") == {"return": "thawed"}
+    assert "return" in reeve.call("guest-get-time")
 
 
 # ---- state files ----

@@ -103,6 +103,15 @@ def test_while_frozen_only_what_may_is_served_and_no_worker_is_started(reeve):
     assert "return" in reeve.call("guest-exec", path="/bin/true")
 
 
+def test_while_frozen_a_host_finds_its_way_to_the_thaw_past_the_lists_of_the_command_line(stopped):
+    stopped.start_freezer("-b", "guest-sync,guest-ping,freezer-thaw")
+    assert "has been disabled" in desc(stopped.call("guest-sync", id=7))
+    hold(stopped)
+    assert stopped.call("guest-sync", id=7) == {"return": 7} and stopped.call("guest-ping") == {"return": {}}
+    thaw(stopped)
+    assert "has been disabled" in desc(stopped.call("guest-ping"))
+
+
 def test_log_and_audit_wait_in_memory_for_the_thaw(reeve):
     hold(reeve)
     before = reeve.log()
