@@ -40,9 +40,10 @@ void TakePrivileges(const policy::RunAs& self, Config& config) {
   for (Plugin& plugin : config.plugins) {
     TakeFrom(plugin.sandbox, self.uid);
     if (plugin.sandbox.capabilities == 0) continue;
-    plugin.is_enabled = false;
-    plugin.disabled_reason = "plugin needs capabilities, which take root to give";
-    config.warnings.push_back("unprivileged: " + plugin.name + ": " + plugin.disabled_reason);
+    // What needs none of them is answered; the rest the kernel refuses, as it does to qemu-ga of that user.
+    plugin.sandbox.capabilities = 0;
+    config.warnings.push_back("unprivileged: plugin " + plugin.name +
+                              " is without its capabilities, which take root to give; what needs them will fail");
   }
   policy::EachProgramRule(config.policy, [&](policy::ProgramRule& rule) {
     CheckConfinement(rule, config);

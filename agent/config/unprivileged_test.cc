@@ -70,12 +70,15 @@ TEST(UnprivilegedTest, AConfinementThatTakesRootIsWarnedOf) {
   }
 }
 
-TEST(UnprivilegedTest, APluginThatNeedsACapabilityIsDisabled) {
+TEST(UnprivilegedTest, APluginThatNeedsACapabilityServesWithoutIt) {
   Config config = Unprivileged();
   config.plugins[0].sandbox.capabilities = 1;
   TakePrivileges(kSelf, config);
-  EXPECT_FALSE(config.plugins[0].is_enabled);
-  EXPECT_THAT(config.plugins[0].disabled_reason, HasSubstr("capabilities"));
+  EXPECT_TRUE(config.plugins[0].is_enabled);
+  EXPECT_EQ(config.plugins[0].sandbox.capabilities, 0u);
+  EXPECT_THAT(config.warnings,
+              Contains("unprivileged: plugin exec is without its capabilities, which take root to give; "
+                       "what needs them will fail"));
 }
 
 TEST(UnprivilegedTest, WhatIsMissingIsSaid) {

@@ -108,6 +108,14 @@ def test_the_log_says_what_is_missing(reeve):
     assert "missing are a uid for each process, mount, network and other namespaces" in reeve.log()
 
 
+def test_a_plugin_without_its_capabilities_answers_what_takes_none(reeve):
+    start(reeve)
+    assert reeve.call("guest-fsfreeze-status") == {"return": "thawed"}
+    assert reeve.call("fsfreeze-report")["return"]["state"] == "thawed"
+    assert status_of(reeve.worker("fsfreeze"))["CapEff"] == "0" * 16
+    assert "plugin fsfreeze is without its capabilities" in reeve.log()
+
+
 def test_its_end_leaves_nothing(reeve):
     start(reeve)
     reeve.call("guest-exec", path="/bin/sh", arg=["-c", "sleep 1000"])
