@@ -216,6 +216,14 @@ const CommandSpec* FindCommand(const Config& config, const std::string& name) {
   return nullptr;
 }
 
+// A list that is cut at the wrong characters names no command, and closes nothing.
+void WarnOfVainBlocks(const CommandLine& line, Config& config) {
+  for (const std::string& name : line.blocked_commands) {
+    if (!name.empty() && FindCommand(config, name) == nullptr)
+      config.warnings.push_back("--block-rpcs lists " + name + ", which is no command here");
+  }
+}
+
 // --allow-rpcs grants nothing; who thinks so is told.
 void WarnOfVainAllows(const CommandLine& line, Config& config) {
   if (line.allowed_commands.empty()) return;
@@ -287,6 +295,7 @@ std::expected<Config, Problems> Assemble(Assembly parts) {
   config.core = CoreSandbox(config.first_uid + kCoreSlot, parts.policy.landlock_minimum);
   config.log_process = LogSandbox(config.first_uid + kLogSlot, parts.policy.landlock_minimum);
   config.policy = std::move(parts.policy);
+  WarnOfVainBlocks(parts.command_line, config);
   WarnOfVainAllows(parts.command_line, config);
   NarrowByCommandLine(parts.command_line, config);
   if (!problems.empty()) return std::unexpected(problems);

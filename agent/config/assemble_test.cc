@@ -247,6 +247,13 @@ TEST(AssembleTest, ABlockListClosesSyncAndPingAnAllowListDoesNotAndNeitherAThaw)
   EXPECT_THAT(denied(parts), ElementsAre("guest-exec"));
 }
 
+TEST(AssembleTest, ABlockedNameThatIsNoCommandIsTold) {
+  Assembly parts = Parts();
+  parts.command_line.blocked_commands = {"guest-exec", "", "guest-exec;guest-ping"};
+  EXPECT_THAT(MustAssemble(parts).warnings,
+              ElementsAre("--block-rpcs lists guest-exec;guest-ping, which is no command here"));
+}
+
 TEST(AssembleTest, AVainAllowOfTheCommandLineIsToldWithTheRuleThatRefuses) {
   Assembly parts = Parts();
   parts.command_line.allowed_commands = {"guest-ping", "guest-exec"};

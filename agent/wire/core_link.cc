@@ -23,6 +23,16 @@ uint64_t HeapBytes() {
   return heap.arena + heap.hblkhd;
 }
 
+// What went wrong stands at the end of an error's text, behind a name that may be as long as the host likes.
+std::string Shortened(std::string_view text) {
+  if (text.size() <= kMaxTextBytes) return std::string(text);
+  constexpr std::string_view kGap = "...";
+  constexpr size_t kEndBytes = kMaxTextBytes / 2;
+  return std::string(text.substr(0, kMaxTextBytes - kEndBytes - kGap.size()))
+      .append(kGap)
+      .append(text.substr(text.size() - kEndBytes));
+}
+
 bool IsCancel(const Packet& packet) {
   return packet.header.type == Type::kCancel;
 }
@@ -283,7 +293,7 @@ Status CoreLink::Write(uint64_t request_id, Bytes json) {
 void CoreLink::Finish(uint64_t request_id, int32_t status, std::string_view text) {
   Open& request = OpenRequest(request_id);
   const bool is_success = status == 0;
-  const std::string_view tail = is_success ? std::string_view(request.pending) : text.substr(0, kMaxTextBytes);
+  const std::string tail = is_success ? std::move(request.pending) : Shortened(text);
   const ReplyEnd end{.status = status,
                      .text_bytes = static_cast<uint32_t>(tail.size()),
                      .total_bytes = request.written_bytes + (is_success ? tail.size() : 0),

@@ -247,6 +247,17 @@ TEST_F(LinkTest, TellsARequestThatIsCarriedOutThatItIsCancelled) {
   EXPECT_EQ(core_.ended.at(1).text, "cancelled");
 }
 
+TEST_F(LinkTest, AnErrorsTextThatIsTooLongLosesItsMiddle) {
+  Start();
+  REEVE_ASSERT_OK(core_link_->Send({.id = 1}, QueueOf("{}")));
+  Run();
+  worker_link_->Finish(1, -1, "open " + std::string(2 * kMaxTextBytes, 'x') + ": File name too long");
+  Run();
+  EXPECT_EQ(core_.ended.at(1).text.size(), kMaxTextBytes);
+  EXPECT_THAT(core_.ended.at(1).text, testing::AllOf(testing::StartsWith("open xx"), testing::HasSubstr("xx...xx"),
+                                                     testing::EndsWith("xx: File name too long")));
+}
+
 TEST_F(LinkTest, ACancelledRequestThatWasNeverBegunIsNeverSent) {
   StartCore();  // no worker reads: the first fills the ring
   REEVE_ASSERT_OK(core_link_->Send({.id = 1}, QueueOf(std::string(2 * kRingBytes, 'x'))));
