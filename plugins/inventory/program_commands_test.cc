@@ -168,6 +168,22 @@ TEST_F(ProgramCommandsTest, ContainerdIsAskedForEachNamespace) {
             R"("state": "running", "namespace": "k8s.io"}], "failures": []})");
 }
 
+TEST_F(ProgramCommandsTest, AProgramThatWasEndedIsNoAnswer) {
+  Begin("inventory-services");
+  agent_.program().Say(agent_.program().out, "Id=a.service\n");
+  agent_.program().End(REEVE_PROGRAM_KILLED, 9, 1);
+  Turns();
+  EXPECT_EQ(Ended().text, "systemctl did not end in time");
+  Begin("inventory-services");
+  agent_.program().End(REEVE_PROGRAM_KILLED, 11);
+  Turns();
+  EXPECT_EQ(Ended().text, "systemctl was ended by signal 11");
+  Begin("inventory-services");
+  agent_.program().status.Reset();
+  Turns();
+  EXPECT_EQ(Ended().text, "systemctl ended without a status");
+}
+
 TEST_F(ProgramCommandsTest, WhatAProgramComplainsOfIsPlainText) {
   Begin("inventory-services");
   End("", 1, std::string("\x1b[31mbad\0\n\n", 11));

@@ -173,12 +173,9 @@ void UsageReader::Watch(const std::shared_ptr<Batch>& batch) {
     const std::lock_guard lock(state_->mutex);
     if (batch->is_finished) return;
     const size_t stuck = state_->StuckThreads();
-    const bool is_hopeless = state_->tasks.empty() && stuck > 0;
     const bool can_spawn = state_->threads == stuck && stuck < kMaxThreads;
-    if (!is_hopeless && can_spawn && !state_->tasks.empty()) Spawn();
-    const bool is_given_up =
-        MsSince(batch->since) >= kPatienceMs || (is_hopeless && MsSince(batch->since) >= 2 * kStuckMs);
-    if (!is_given_up) {
+    if (can_spawn && !state_->tasks.empty()) Spawn();
+    if (MsSince(batch->since) < kPatienceMs) {
       state_->loop.after(kStuckMs, [this, batch] { Watch(batch); });
       return;
     }

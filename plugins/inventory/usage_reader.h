@@ -47,7 +47,8 @@ class UsageReader {
   static constexpr size_t kMaxThreads = 8;
   // A thread that long at one mount is no longer waited for by the other mounts.
   static constexpr uint64_t kStuckMs = 50;
-  // A reply waits so long for a mount that gives no answer.
+  // A reply waits so long for a mount that is not yet known to give no answer: a busy machine's disk may take its time, and
+  // VDSM waits for a second.
   static constexpr uint64_t kPatienceMs = 400;
 
  private:

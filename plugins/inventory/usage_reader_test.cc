@@ -19,8 +19,17 @@ class TestLoop {
  public:
   UsageReader::Loop Functions() {
     return {.post = [this](std::function<void()> call) { Add(0, std::move(call)); },
-            .after = [this](uint64_t delay_ms, std::function<void()> call) { Add(delay_ms, std::move(call)); }};
+            .after =
+                [this](uint64_t delay_ms, std::function<void()> call) {
+                  Add(delay_ms, [this, call = std::move(call)] {
+                    is_in_timer_ = true;
+                    call();
+                    is_in_timer_ = false;
+                  });
+                }};
   }
+  // Whether what is called just now was to be called after a time.
+  bool is_in_timer() const { return is_in_timer_; }
   void RunUntil(const std::function<bool()>& is_over) {
     const auto end = Now() + std::chrono::seconds(20);
     while (!is_over() && Now() < end) RunNext();
@@ -48,6 +57,7 @@ class TestLoop {
     call();
   }
 
+  bool is_in_timer_ = false;
   std::mutex mutex_;
   std::condition_variable has_call_;
   std::multimap<Clock::time_point, std::function<void()>> calls_;
@@ -99,6 +109,7 @@ class UsageReaderTest : public testing::Test {
     reader_.Read(MountsAt(mountpoints), [&](const UsageReader::Usages& read) {
       EXPECT_FALSE(usages) << "answered twice";
       usages = read;
+      was_waited_for_ = loop_.is_in_timer();
     });
     loop_.RunUntil([&] { return usages.has_value(); });
     EXPECT_TRUE(usages) << "no answer";
@@ -113,13 +124,10 @@ class UsageReaderTest : public testing::Test {
     }
     return false;
   }
-  static std::chrono::milliseconds Timed(const std::function<void()>& act) {
-    const auto begin = std::chrono::steady_clock::now();
-    act();
-    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
-  }
 
   TestLoop loop_;
+  // The last answer came when patience was over, and not when all had answered.
+  bool was_waited_for_ = false;
   std::shared_ptr<Mounts> mounts_ = std::make_shared<Mounts>();  // threads may outlive the test
   UsageReader reader_{loop_.Functions(),
                       [mounts = mounts_](const storage::Mount& mount) { return mounts->Ask(mount.mountpoint); }};
@@ -146,20 +154,18 @@ TEST_F(UsageReaderTest, NoMountsAreAnsweredAtOnce) {
 
 TEST_F(UsageReaderTest, AMountThatHangsCostsTheOthersNothing) {
   mounts_->Hang("/dead");
-  const auto took = Timed([&] {
-    const auto usages = Read({"/a", "/dead", "/b"});
-    EXPECT_TRUE(usages[0] && usages[2]);
-    EXPECT_FALSE(usages[1]);
-  });
-  EXPECT_LT(took.count(), 1000);
+  const auto usages = Read({"/a", "/dead", "/b"});
+  EXPECT_TRUE(usages[0] && usages[2]);
+  EXPECT_FALSE(usages[1]);
+  EXPECT_TRUE(was_waited_for_);
 }
 
 TEST_F(UsageReaderTest, AMountThatHangsIsNotAskedAgainUntilItAnswers) {
   mounts_->Hang("/dead");
   Read({"/dead", "/a"});
   for (int i = 0; i < 5; ++i) {
-    const auto took = Timed([&] { EXPECT_FALSE(Read({"/dead", "/a"})[0]); });
-    EXPECT_LT(took.count(), static_cast<int64_t>(UsageReader::kStuckMs)) << "it is not waited for either";
+    EXPECT_FALSE(Read({"/dead", "/a"})[0]);
+    EXPECT_FALSE(was_waited_for_);
   }
   EXPECT_EQ(mounts_->count("/dead"), 1u);
   EXPECT_EQ(mounts_->count("/a"), 6u);
@@ -170,8 +176,6 @@ TEST_F(UsageReaderTest, AMountThatHangsIsNotAskedAgainUntilItAnswers) {
 TEST_F(UsageReaderTest, AtMostEightHangAndTheReplyStillComes) {
   const auto dead = Numbered("/dead", 20);
   for (const auto& mountpoint : dead) mounts_->Hang(mountpoint);
-  const auto took = Timed([&] { Read(dead); });
-  EXPECT_LT(took.count(), 2000);
   uint64_t asked = 0;
   for (int i = 0; i < 5; ++i) Read(dead);
   for (const auto& mountpoint : dead) asked += mounts_->count(mountpoint);

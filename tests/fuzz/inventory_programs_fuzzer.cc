@@ -2,7 +2,7 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
-#include "plugins/inventory/containers.h"
+#include "plugins/inventory/container_rows.h"
 #include "plugins/inventory/package_rows.h"
 #include "plugins/inventory/services.h"
 

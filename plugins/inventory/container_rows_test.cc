@@ -1,4 +1,4 @@
-#include "plugins/inventory/containers.h"
+#include "plugins/inventory/container_rows.h"
 
 #include "base/testing.h"
 
@@ -9,7 +9,7 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-TEST(ContainersTest, PodmansListHasNamesAndTime) {
+TEST(ContainerRowsTest, PodmansListHasNamesAndTime) {
   const auto rows = PodmanContainersIn(R"([
     {"Id": "abc", "Names": ["web", "www"], "Image": "docker.io/nginx:1", "State": "running", "Created": 1700000000, "Labels": null},
     {"Id": "def", "Names": null, "Image": "", "State": "exited", "Created": "soon"},
@@ -25,7 +25,7 @@ TEST(ContainersTest, PodmansListHasNamesAndTime) {
   EXPECT_THAT((*rows)[1].names, IsEmpty());
 }
 
-TEST(ContainersTest, PodmanWithoutContainersIsAnEmptyList) {
+TEST(ContainerRowsTest, PodmanWithoutContainersIsAnEmptyList) {
   EXPECT_THAT(*PodmanContainersIn("[]\n"), IsEmpty());
   EXPECT_THAT(*PodmanContainersIn("null\n"), IsEmpty());  // podman 3
   for (const char* text : {"", "{}", "[", "podman: command failed", "[] []"}) {
@@ -34,7 +34,7 @@ TEST(ContainersTest, PodmanWithoutContainersIsAnEmptyList) {
   EXPECT_THAT(PodmanContainersIn("[" + std::string(3 << 20, ' ') + "]"), FailsWith(Code::kTooLarge));
 }
 
-TEST(ContainersTest, DockersLinesHaveATimeWithItsZone) {
+TEST(ContainerRowsTest, DockersLinesHaveATimeWithItsZone) {
   const auto rows = DockerContainersIn(
       R"({"ID":"abc","Names":"web,other/web","Image":"nginx","State":"running","CreatedAt":"2023-11-14 23:13:20 +0100 CET"})"
       "\n"
@@ -49,7 +49,7 @@ TEST(ContainersTest, DockersLinesHaveATimeWithItsZone) {
   EXPECT_THAT(DockerContainersIn("{}\nno JSON\n"), FailsWith(Code::kBadMessage));
 }
 
-TEST(ContainersTest, ContainerdTellsContainersAndTasksApart) {
+TEST(ContainerRowsTest, ContainerdTellsContainersAndTasksApart) {
   ContainerRows rows = ContainerdContainersIn(
       "CONTAINER    IMAGE                        RUNTIME                  \n"
       "b            docker.io/library/redis:7    io.containerd.runc.v2    \n"
@@ -64,7 +64,7 @@ TEST(ContainersTest, ContainerdTellsContainersAndTasksApart) {
   EXPECT_EQ(rows[1].namespace_, "k8s.io");
 }
 
-TEST(ContainersTest, NoNamespaceBecomesAnOption) {
+TEST(ContainerRowsTest, NoNamespaceBecomesAnOption) {
   EXPECT_THAT(ContainerdNamespacesIn("default\nmoby\n-n\n--debug\n--address=/x\na b\n\nk8s.io\n$(x)\n" +
                                      std::string(77, 'x') + "\n"),
               ElementsAre("default", "k8s.io"));
@@ -73,7 +73,7 @@ TEST(ContainersTest, NoNamespaceBecomesAnOption) {
   EXPECT_THAT(ContainerdNamespacesIn(many), SizeIs(kMaxNamespaces));
 }
 
-TEST(ContainersTest, MembersAreCutAndPlain) {
+TEST(ContainerRowsTest, MembersAreCutAndPlain) {
   const std::string id(300, 'x');
   const auto rows = DockerContainersIn(R"({"ID":")" + id + R"(","State":"a\u0000b\n"})");
   REEVE_ASSERT_OK(rows);
