@@ -67,17 +67,31 @@ Status PlaceStreams(const PermittedProgram& program) {
   return PlaceStream(err.get(), STDERR_FILENO);
 }
 
-Status CheckIdentity(const policy::ProgramRule& rule) {
-  if (rule.run == "*") return {};
-  const std::string& path = rule.program.resolved_path;
+std::string RealPath(const std::string& path) {
+  char resolved[PATH_MAX];
+  return ::realpath(path.c_str(), resolved) == nullptr ? "" : resolved;
+}
+
+// What a rule runs. Another file than stood there when the policy was read, or one where none did, counts where nobody but root
+// can have put it there (ADR 0016).
+Result<std::string> FindProgram(const policy::ProgramRule& rule) {
+  const policy::ProgramIdentity& known = rule.program;
+  const bool was_there = !known.resolved_path.empty();
+  const std::string path = was_there ? known.resolved_path : RealPath(rule.run);
   if (path.empty()) return Fail(Error::System(ENOENT, rule.run + " of policy rule '" + rule.name + "'"));
-  REEVE_TRY(CheckWay(path));
   const UniqueFd fd = REEVE_TRY(sys::Open(path, O_PATH | O_NOFOLLOW));
   const struct stat status = REEVE_TRY(sys::Stat(fd.get()));
+  if (!S_ISREG(status.st_mode)) return Fail(Code::kDenied, path + " is no regular file");
+  REEVE_TRY(CheckWay(path));
   REEVE_TRY(CheckOwnership(status, path));
-  if (!S_ISREG(status.st_mode) || status.st_dev != rule.program.device || status.st_ino != rule.program.inode)
-    return Fail(Code::kDenied, path + " is not the file that stood there when the policy was read");
-  return {};
+  if (was_there && status.st_dev == known.device && status.st_ino == known.inode) return path;
+  Status is_roots = CheckWay(path, Sticky::kRefused);
+  if (is_roots && !was_there) is_roots = CheckWay(rule.run, Sticky::kRefused);
+  if (is_roots) return path;
+  const std::string why =
+      " when the policy was read, which a restart of the service does again (" + is_roots.error().message() + ")";
+  if (!was_there) return Fail(Error::System(ENOENT, path + " was not there" + why));
+  return Fail(Code::kDenied, path + " is not the file that stood there" + why);
 }
 
 Status Confine(const PermittedProgram& program) {
@@ -114,11 +128,6 @@ bool MayBeElsewhere(int error_number) {
          error_number == ENODEV || error_number == ETIMEDOUT;
 }
 
-std::string RealPath(const std::string& path) {
-  char resolved[PATH_MAX];
-  return ::realpath(path.c_str(), resolved) == nullptr ? "" : resolved;
-}
-
 // The name with the directory's links resolved (/sbin is /usr/sbin), and the file that it is at last.
 Status CheckResolvedNames(const PermittedProgram& program, const std::string& path) {
   if (program.decider == nullptr) return {};
@@ -146,18 +155,21 @@ Error ExecuteFirst(const std::vector<std::string>& candidates, const PermittedPr
   return Error::System(result, program.argv[0]);
 }
 
-Status Prepare(const PermittedProgram& program) {
+// Returns what is to be tried, in order.
+Result<std::vector<std::string>> Prepare(const PermittedProgram& program) {
   if (program.argv.empty()) return Fail(Error::System(EINVAL, "no program is named"));
   const pid_t parent = ::getppid();
   REEVE_TRY(PlaceStreams(program));
-  REEVE_TRY(CheckIdentity(program.rule));
+  // What was checked is run: a link by which the rule names it may stand where others can turn it.
+  std::vector<std::string> candidates = program.rule.run == "*" ? Candidates(program.argv[0], program.search_path)
+                                                                : std::vector{REEVE_TRY(FindProgram(program.rule))};
   REEVE_TRY(Confine(program));
   // What the service manager may have let the warden ignore, no program expects to be ignored.
   for (const int signal : {SIGPIPE, SIGCHLD}) ::signal(signal, SIG_DFL);
   // The change of identity cleared it (prctl(2)), and the warden may have died since.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) return Fail(Code::kClosed, "the warden is gone");
-  return {};
+  return candidates;
 }
 
 std::string HomeOf(const policy::ProgramRule& rule) {
@@ -209,12 +221,8 @@ std::vector<std::string> Candidates(const std::string& name, const std::string& 
 }
 
 Error LaunchProgram(const PermittedProgram& program) {
-  if (const Status prepared = Prepare(program); !prepared) return prepared.error();
-  // What was checked is run: a link by which the rule names it may stand where others can turn it.
-  const bool is_any = program.rule.run == "*";
-  const std::vector<std::string> candidates = is_any ? Candidates(program.argv[0], program.search_path)
-                                                     : std::vector<std::string>{program.rule.program.resolved_path};
-  return ExecuteFirst(candidates, program);
+  const Result<std::vector<std::string>> candidates = Prepare(program);
+  return candidates ? ExecuteFirst(*candidates, program) : candidates.error();
 }
 
 }  // namespace reeve::warden

@@ -55,8 +55,9 @@ std::string SearchPathFor(const std::vector<std::string>& host, const std::vecto
 std::vector<std::string> Candidates(const std::string& name, const std::string& search_path);
 
 // Becomes the program, in the session of this process; returns only when that failed. system_errno() is what execve(2) said, when it was that. A program of
-// a named rule is looked at again first: it must be the file that stood there when the policy was compiled, owned by root
-// and written by nobody else; that file is run, not whatever the rule's name leads to now.
+// a named rule is looked at again first: it must be owned by root and written by nobody else, and be the file that stood
+// there when the policy was compiled, or stand where nobody but root can have put it since (ADR 0016). That file is run, not
+// whatever the rule's name leads to now.
 Error LaunchProgram(const PermittedProgram& program);
 
 }  // namespace reeve::warden

@@ -18,13 +18,15 @@ Status CheckOwnership(const struct stat& status, const std::string& path) {
   return {};
 }
 
-Status CheckWay(const std::string& path) {
+Status CheckWay(const std::string& path, Sticky sticky) {
   if (path.empty() || path[0] != '/') return Fail(Code::kInvalidArgument, path + " is not an absolute path");
   for (size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1)) {
     const std::string directory = path.substr(0, slash == 0 ? 1 : slash);
     const UniqueFd fd = REEVE_TRY(sys::Open(directory, O_PATH | O_DIRECTORY));
     const struct stat status = REEVE_TRY(sys::Stat(fd.get()));
     REEVE_TRY(CheckOwnership(status, directory));
+    if (sticky == Sticky::kRefused && (status.st_mode & S_ISVTX) != 0)
+      return Fail(Code::kDenied, directory + " may be written by others than its owner");
   }
   return {};
 }

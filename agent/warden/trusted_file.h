@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <cstdint>
 #include <string>
 
 #include "base/result.h"
@@ -16,7 +17,11 @@ namespace reeve::warden {
 Status CheckOwnership(const struct stat& status, const std::string& path);
 
 // Every directory on the way to `path`, which is absolute, passes CheckOwnership.
-Status CheckWay(const std::string& path);
+enum class Sticky : uint8_t {
+  kAllowed,  // whoever else may write there cannot take away what is ours
+  kRefused,  // nor put anything there while there is nothing
+};
+Status CheckWay(const std::string& path, Sticky sticky = Sticky::kAllowed);
 
 // The regular file at `path`, opened for reading and checked with the way to it. A symlink is not followed.
 Result<UniqueFd> OpenTrustedFile(const std::string& path);

@@ -376,12 +376,15 @@ def refused_start(reeve, path):
     return error_of(reeve.call("guest-exec", path=str(path)))
 
 
-def test_program_that_was_replaced_since_the_policy_was_read_is_refused(reeve):
+def test_program_that_was_replaced_where_others_may_write_is_refused_with_what_to_do(reeve):
+    """Its way leads through /tmp. What root put in the place of what stood there, where only root can, is run:
+    ReplacedProgramTest."""
     path = reeve.root / "replaced"
     assert run(reeve, path)[1] == "said\n"
     write_script(reeve.root / "new", SAY)
     os.rename(reeve.root / "new", path)
-    assert "is not the file that stood there when the policy was read" in refused_start(reeve, path)
+    assert ("is not the file that stood there when the policy was read, which a restart of the service does again "
+            "(/tmp may be written by others") in refused_start(reeve, path)
 
 
 def test_link_that_leads_elsewhere_since_the_policy_was_read_runs_nothing_new(reeve):

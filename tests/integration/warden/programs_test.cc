@@ -223,6 +223,83 @@ TEST_F(ProgramsTest, AFileWithoutInterpreterIsTheShells) {
   EXPECT_EQ(outcome.status.value, 3);
 }
 
+// As /usr/bin and /etc are: no directory on the way that anybody else may write.
+class ReplacedProgramTest : public ProgramsTest {
+ protected:
+  ReplacedProgramTest() {
+    std::string pattern = "/run/reeve-replaced-XXXXXX";
+    directory_ = ::mkdtemp(pattern.data());
+  }
+  ~ReplacedProgramTest() override { fs::remove_all(directory_); }
+  PermittedProgram Named(const std::string& name, const std::string& text) {
+    const std::string path = Put(name, text);
+    struct stat status{};
+    EXPECT_EQ(::stat(path.c_str(), &status), 0);
+    PermittedProgram program = Any({path});
+    program.rule.run = path;
+    program.rule.program = {.resolved_path = path, .device = status.st_dev, .inode = status.st_ino};
+    return program;
+  }
+  // By rename, as a package manager and most editors do.
+  std::string Put(const std::string& name, const std::string& text) {
+    const fs::path path = directory_ / name;
+    std::ofstream(path.string() + ".new") << text;
+    fs::permissions(path.string() + ".new", fs::perms(0755));
+    fs::rename(path.string() + ".new", path);
+    return path.string();
+  }
+  fs::path directory_;
+};
+
+TEST_F(ReplacedProgramTest, WhatRootPutInItsPlaceIsRun) {
+  const PermittedProgram program = Named("tool", "#!/bin/sh\necho old\n");
+  EXPECT_EQ(Run(program).out, "old\n");
+  Put("tool", "#!/bin/sh\necho new\n");
+  EXPECT_EQ(Run(program).out, "new\n");
+}
+
+TEST_F(ReplacedProgramTest, WhatWasNotThereWhenThePolicyWasReadAndIsNowIsRun) {
+  PermittedProgram program = Any({(directory_ / "late").string()});
+  program.rule.run = program.argv[0];
+  EXPECT_EQ(Start(program, {}).refusal.error_number, ENOENT);
+  Put("late", "#!/bin/sh\necho here\n");
+  EXPECT_EQ(Run(program).out, "here\n");
+}
+
+TEST_F(ReplacedProgramTest, WhereOthersMayPutFilesNothingNewIsRun) {
+  const PermittedProgram program = Named("tool", "#!/bin/sh\necho old\n");
+  Put("tool", "#!/bin/sh\necho new\n");
+  fs::permissions(directory_, fs::perms(01777));
+  const Outcome outcome = Start(program, {});
+  EXPECT_THAT(outcome.refusal.text, HasSubstr("which a restart of the service does again (" + directory_.string() +
+                                              " may be written by others"));
+}
+
+TEST_F(ReplacedProgramTest, ALinkThatTookItsPlaceIsNotFollowed) {
+  const PermittedProgram program = Named("tool", "#!/bin/sh\necho old\n");
+  fs::remove(directory_ / "tool");
+  fs::create_symlink("/bin/echo", directory_ / "tool");
+  EXPECT_THAT(Start(program, {}).refusal.text, HasSubstr("is no regular file"));
+}
+
+TEST_F(ReplacedProgramTest, WhatBelongsToAnotherIsNotRun) {
+  const PermittedProgram program = Named("tool", "#!/bin/sh\necho old\n");
+  const std::string path = Put("tool", "#!/bin/sh\necho new\n");
+  ASSERT_EQ(::chown(path.c_str(), 65534, 65534), 0);
+  EXPECT_THAT(Start(program, {}).refusal.text, HasSubstr("belongs to user 65534, not to root"));
+}
+
+TEST_F(ReplacedProgramTest, ALateOneThatALinkOfOthersLeadsToIsNotRun) {
+  Put("real", "#!/bin/sh\necho real\n");
+  const fs::path link = top_ / "link";  // below /tmp
+  fs::create_symlink(directory_ / "real", link);
+  PermittedProgram program = Any({link.string()});
+  program.rule.run = program.argv[0];
+  const Outcome outcome = Start(program, {});
+  EXPECT_EQ(outcome.refusal.error_number, ENOENT);
+  EXPECT_THAT(outcome.refusal.text, HasSubstr("was not there when the policy was read"));
+}
+
 TEST_F(ProgramsTest, ANamedProgramMustBeTheFileThatThePolicySaw) {
   const std::string path = Write("tool", "#!/bin/sh\necho $0\n", 0755);
   struct stat status{};
@@ -243,6 +320,7 @@ TEST_F(ProgramsTest, ANamedProgramMustBeTheFileThatThePolicySaw) {
   outcome = Start(program, {});
   EXPECT_THAT(outcome.refusal.text, HasSubstr("may be written by others"));
 
+  fs::permissions(path, fs::perms(0755));
   program.rule.program.resolved_path.clear();
   EXPECT_EQ(Start(program, {}).refusal.error_number, ENOENT);
 }
