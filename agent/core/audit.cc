@@ -156,6 +156,11 @@ void Audit::RecordLost(uint64_t records) {
   if (records > 0) Put(LostLine(records));
 }
 
+void Audit::RecordLostOfLastCore() {
+  if (decisions_ != policy::AuditRules::Decisions::kNone && !sinks_.empty())
+    Put("{\"event\": \"lost\", \"why\": \"the core ended while file systems were frozen, with all that it held\"}");
+}
+
 std::string LostLine(uint64_t records) {
   return "{\"event\": \"lost\", \"records\": " + std::to_string(records) + "}";
 }

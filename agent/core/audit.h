@@ -62,6 +62,8 @@ class Audit {
 
   // That so many records were not made; 0: nothing is written.
   void RecordLost(uint64_t records);
+  // That the core before this held what it could not write, and nobody knows how much of it.
+  void RecordLostOfLastCore();
 
   // From now on records wait in memory, until LetGo: then they are written, and how many there was no room for.
   void Hold() { is_held_ = true; }

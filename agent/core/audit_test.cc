@@ -107,6 +107,15 @@ TEST_F(RunTest, ARunIsAuditedAsAPrivilegedCommandIs) {
   }
 }
 
+TEST_F(AuditTest, WhatAnEarlierCoreLostIsOneRecordThatComesWithTheThaw) {
+  audit_.Hold();
+  audit_.RecordLostOfLastCore();
+  EXPECT_THAT(lines_.lines, IsEmpty());
+  audit_.LetGo();
+  ASSERT_THAT(lines_.lines, ElementsAre(HasSubstr("\"event\": \"lost\", \"why\": \"the core ended while")));
+  EXPECT_THAT(json::Parse(lines_.lines[0]), IsOk());
+}
+
 TEST_F(AuditTest, WithoutDecisionsThereIsNoLineOfAFreeze) {
   Audit silent(policy::AuditRules::Decisions::kNone, {&lines_});
   silent.RecordFreeze({}, {});

@@ -118,7 +118,12 @@ std::string Core::Report() const {
 }
 
 void Core::OnStillFrozen(uint64_t held) {
-  if (const auto freezer = freeze_.freezer()) freeze_.NoteHeld(*freezer, held, loop_.Now());
+  const auto freezer = freeze_.freezer();
+  if (!freezer) return;
+  freeze_.NoteHeld(*freezer, held, loop_.Now());
+  if (held == 0) return;
+  LogWarning("the core before this ended while file systems were frozen: what it held of log and audit is lost");
+  audit_->RecordLostOfLastCore();
 }
 
 void Core::OnStandingRun(const wire::StandingRun& run, std::string_view words) {

@@ -10,6 +10,7 @@
 
 #include "agent/core/testing.h"
 #include "agent/wire/core_link.h"
+#include "agent/wire/ring.h"
 #include "base/sys.h"
 #include "base/testing.h"
 
@@ -224,18 +225,41 @@ TEST_F(CoreTest, ClientThatOnlyEndedItsSideStillGetsItsReplyAndThenTheEnd) {
   EXPECT_THAT(Hear(client), HasSubstr("worker exec could not be started: why\"}}\n<end>"));
 }
 
+TEST_F(CoreTest, WhatTheCoreBeforeHeldWhileFrozenIsSaidToBeLost) {
+  StartCore();
+  const Logged log;
+  ToCore(wire::Type::kStillFrozen, wire::Hold{1});
+  EXPECT_THAT(log.lines, testing::IsEmpty());  // this one holds its own as well
+  ToCore(wire::Type::kStillFrozen, wire::Hold{0});
+  EXPECT_THAT(log.lines, testing::Contains(HasSubstr("what it held of log and audit is lost")));
+}
+
 // Whoever has taken over the freezing plugin may say whatever it likes of what it holds.
 TEST_F(CoreTest, AFreezeThatBeginsAndEndsWithoutPauseFillsNoLog) {
   StartCore();
+  auto sockets = sys::SocketPair(SOCK_SEQPACKET | SOCK_NONBLOCK);
+  REEVE_ASSERT_OK(sockets);
+  const UniqueFd to = *wire::MakeRing(wire::kRingBytes), from = *wire::MakeRing(wire::kRingBytes);
+  const int fds[] = {sockets->first.get(), to.get(), from.get()};
+  ToCore(wire::Type::kWorkerStarted, wire::WorkerStarted{1, testing_config::kFreezePlugin, 2, wire::kRingBytes}, fds);
+  const auto hold = [&](uint64_t held) {
+    const wire::Header header{.type = wire::Type::kHold, .generation = config_.generation};
+    ASSERT_THAT(wire::Send(sockets->second.get(), header, wire::Hold{held}), IsOk());
+    Turn();
+  };
+  wire::Hello hello;
+  std::ranges::copy(wire::BuildId(), hello.build_id);
+  const wire::Header header{.type = wire::Type::kHello, .generation = config_.generation};
+  ASSERT_THAT(wire::Send(sockets->second.get(), header, hello), IsOk());
   const Logged log;
   for (int i = 0; i < 1000; ++i) {
-    ToCore(wire::Type::kStillFrozen, wire::Hold{1});
-    ToCore(wire::Type::kStillFrozen, wire::Hold{0});
+    hold(1);
+    hold(0);
   }
   EXPECT_THAT(log.lines, testing::SizeIs(testing::AllOf(testing::Ge(10u), testing::Le(100u))));
   clock_.Advance(std::chrono::minutes(1));
-  ToCore(wire::Type::kStillFrozen, wire::Hold{1});
-  ToCore(wire::Type::kStillFrozen, wire::Hold{0});
+  hold(1);
+  hold(0);
   EXPECT_THAT(log.lines.back(), HasSubstr("file systems are thawed after"));
 }
 

@@ -4,6 +4,7 @@
 #include <sys/file.h>
 
 #include <cerrno>
+#include <ranges>
 #include <thread>
 #include <utility>
 
@@ -25,6 +26,9 @@ bool IsMissing(const Error& error) {
 
 // A killed worker ends once the kernel is done with what it was asked last: the freeze of a file system with much to write.
 constexpr std::chrono::seconds kLeftoverPatience{60};
+
+// Of what cannot be thawed so many are named: whoever wrote the list may have been taken over.
+constexpr std::ptrdiff_t kMaxNamed = 32;
 
 std::string ListPathIn(const std::string& run_directory) {
   return run_directory + "/state/fsfreeze";
@@ -100,7 +104,8 @@ Status ThawLeftover(const std::string& run_directory, Thawing thawing) {
   // The worker of an agent that lives is not waited for.
   const storage::ThawReport report =
       REEVE_TRY(is_in_use ? Thaw(found.list) : ThawUntilItsEnd(found, kLeftoverPatience));
-  for (const std::string& failure : report.failures) LogError("a file system may still be frozen: " + failure);
+  for (const std::string& failure : report.failures | std::views::take(kMaxNamed))
+    LogError("a file system may still be frozen: " + failure);
   if (!report.failures.empty())
     return Fail(Code::kUnavailable, std::to_string(report.failures.size()) + " file systems may still be frozen");
   return Forget(path);

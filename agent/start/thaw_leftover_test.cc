@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <string>
 
+#include "base/log.h"
 #include "base/sys.h"
 #include "base/testing.h"
 #include "storage/freeze_list.h"
@@ -61,6 +62,24 @@ TEST_F(ThawLeftoverTest, WhatCannotBeReachedIsSaidAndTheListStays) {
   WriteList();
   EXPECT_THAT(ThawLeftover(directory_, Thawing::kOnDemand), FailsSaying("1 file systems may still be frozen"));
   EXPECT_EQ(State(), FreezeListState::kFrozen);
+}
+
+// Whoever wrote it may have been taken over.
+TEST_F(ThawLeftoverTest, AListOfThousandsFillsNoLog) {
+  class Lines final : public LogSink {
+   public:
+    void Write(Severity, std::string_view) override { ++count; }
+    size_t count = 0;
+  } lines;
+  WriteList();
+  FreezeListFile writer(list_.get());
+  writer.Adopt(*writer.Read());
+  for (uint32_t i = 0; i < 5000; ++i)
+    REEVE_ASSERT_OK(writer.Add({{4095, i}, "/nonexistent-mount-point-" + std::to_string(i)}));
+  SetLogSink(&lines);
+  EXPECT_THAT(ThawLeftover(directory_, Thawing::kOnDemand), FailsSaying("5001 file systems may still be frozen"));
+  SetLogSink(nullptr);
+  EXPECT_LE(lines.count, 40u);
 }
 
 // As a worker has it that was killed and is not gone.
