@@ -33,8 +33,9 @@ void Dispatcher::Dispatch(Asker& asker, Request request, RunningTime arrived, On
     on_reply(Reply::Failure(ErrorClass::kCommandNotFound, "The command " + request.command + " has not been found"));
     return;
   }
-  // Names only: arguments may be secrets.
-  if (parts_.config.log.is_verbose) LogDebug("channel " + asker.channel_name + ": " + request.command);
+  // Names only: arguments may be secrets. Who reads qemu-ga's log looks for "read data".
+  if (parts_.config.log.is_verbose)
+    LogDebug("channel " + asker.channel_name + ": read data, command " + request.command);
   if (auto refusal = parts_.access.Refuse(asker, *command)) {
     Refuse(asker, *command, refusal->decision, {});
     on_reply(Reply::Failure(ErrorClass::kCommandNotFound, std::move(refusal->description)));

@@ -20,6 +20,10 @@
 namespace reeve::start {
 namespace {
 
+// One second.
+constexpr int kLockAttempts = 100;
+constexpr useconds_t kLockPauseUs = 10'000;
+
 Status MakeDirectory(const std::string& path, mode_t mode) {
   if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST) return FailErrno("make directory " + path);
   return {};
@@ -32,6 +36,16 @@ Result<UniqueFd> OpenLock(int directory_fd) {
   const int error_number = lock ? 0 : lock.error().system_errno();
   if (error_number == EISDIR || error_number == ELOOP) return sys::OpenAt(directory_fd, "reeved.lock", kFlags, 0600);
   return lock;
+}
+
+// Who held it may have been killed a moment ago, and the kernel takes a process's files from it only at the end of its exit.
+Status Lock(int fd, const std::string& run_directory) {
+  for (int attempt = 0; ::flock(fd, LOCK_EX | LOCK_NB) != 0; ++attempt) {
+    if (errno != EWOULDBLOCK) return FailErrno("lock " + run_directory + "/lock");
+    if (attempt == kLockAttempts) return Fail(Code::kUnavailable, "another reeved runs in " + run_directory);
+    ::usleep(kLockPauseUs);
+  }
+  return {};
 }
 
 // qemu-ga's mark, of an earlier one that ended while file systems were frozen: it means nothing to us but that.
@@ -70,10 +84,7 @@ Result<UniqueFd> TakeRunDirectory(const std::string& path) {
   const struct stat status = REEVE_TRY(sys::Stat(directory.get()));
   REEVE_TRY(warden::CheckOwnership(status, path));
   UniqueFd lock = REEVE_TRY(OpenLock(directory.get()));
-  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK) return Fail(Code::kUnavailable, "another reeved runs in " + path);
-    return FailErrno("lock " + path + "/lock");
-  }
+  REEVE_TRY(Lock(lock.get(), path));
   WarnOfFreeze(directory.get(), path);
   REEVE_TRY(MakeDirectory(path + "/state", 0700));
   REEVE_TRY(MakeDirectory(warden::EmptyDirectoryIn(path), 0555));

@@ -130,6 +130,17 @@ def test_second_daemon_of_one_pid_file_dies_after_its_starter_said_it_was_well(d
     assert pid_file.read_text() == first and answers(daemon.directory / "socket")
 
 
+@pytest.mark.reeve_only
+def test_daemon_that_was_killed_is_followed_at_once_by_the_next(daemon):
+    """As `kill -9` and `qemu-ga -d ...` behind it do it. qemu-ga's next one at times dies of the pid file's lock."""
+    for _ in range(8):
+        assert daemon("-d", "-f", f"{daemon.directory}/pid").returncode == 0, daemon.log()
+        wait_until(lambda: answers(daemon.directory / "socket"), LIMIT_S, "an answer")
+        os.kill(int((daemon.directory / "pid").read_text()), signal.SIGKILL)
+    assert daemon("-d", "-f", f"{daemon.directory}/pid").returncode == 0, daemon.log()
+    wait_until(lambda: answers(daemon.directory / "socket"), LIMIT_S, "an answer")
+
+
 def test_daemon_of_a_configuration_file(daemon):
     (daemon.directory / "conf").write_text(f"[general]\ndaemon=true\npidfile={daemon.directory}/pid\n")
     assert daemon(environment={"QGA_CONF": f"{daemon.directory}/conf"}).returncode == 0
@@ -225,6 +236,15 @@ def test_lists_of_the_command_line_close_ping_and_sync_too(started):
             assert error["class"] == "CommandNotFound" and "has been disabled" in error["desc"]
             assert not commands_of(client)[command]
         assert "return" in client.call("guest-get-time")
+
+
+def test_verbose_log_names_each_command_behind_read_data(started):
+    log = started.directory / "verbose.log"
+    with connect(started("-v", "-l", str(log))) as client:
+        for command, arguments in {"guest-get-osinfo": {}, "guest-file-close": {"handle": 1}}.items():
+            client.call(command, **arguments)
+            wait_until(lambda: [line for line in log.read_text().splitlines() if "read data" in line and command in line],
+                       LIMIT_S, f"a line of {command}")
 
 
 def test_state_directory_of_root_alone_holds_no_worker_back(reeve):

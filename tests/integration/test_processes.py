@@ -415,7 +415,7 @@ def test_log_file_has_lines_of_time_severity_and_text(stopped):
     log = stopped.directory / "log"
     start_with_log(stopped, log, "-v")
     stopped.call("guest-info")
-    wait_until(lambda: "channel default: guest-info" in log.read_text(), 5, "the core's line")
+    wait_until(lambda: "channel default: read data, command guest-info" in log.read_text(), 5, "the core's line")
     lines = lines_of(log)
     assert any(line.endswith("info: the core serves") for line in lines), "the warden's line"
     for line in lines:
