@@ -5,6 +5,7 @@
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <unordered_map>
@@ -22,7 +23,7 @@ constexpr size_t kHardwareAddressBytes = 6;
 // Shorter ones are filled with zeros, longer ones cut: what SIOCGIFHWADDR shows of the first six bytes.
 std::string HardwareAddressOf(Bytes address) {
   uint8_t bytes[kHardwareAddressBytes] = {};
-  std::memcpy(bytes, address.data(), std::min(address.size(), sizeof bytes));
+  std::ranges::copy(address.first(std::min(address.size(), sizeof bytes)), bytes);
   char text[3 * kHardwareAddressBytes];
   std::snprintf(text, sizeof text, "%02x:%02x:%02x:%02x:%02x:%02x", bytes[0], bytes[1], bytes[2], bytes[3], bytes[4],
                 bytes[5]);
@@ -32,7 +33,7 @@ std::string HardwareAddressOf(Bytes address) {
 // As /proc/net/dev counts: what was missed for want of a buffer is dropped too.
 GuestNetworkInterfaceStat StatisticsOf(Bytes counters) {
   rtnl_link_stats64 stats{};
-  std::memcpy(&stats, counters.data(), std::min(counters.size(), sizeof stats));
+  if (!counters.empty()) std::memcpy(&stats, counters.data(), std::min(counters.size(), sizeof stats));
   return {.tx_packets = stats.tx_packets,
           .tx_errs = stats.tx_errors,
           .rx_bytes = stats.rx_bytes,
