@@ -133,8 +133,8 @@ void Fields(auto& archive, Is<TypeSpec> auto& v) {
 }
 
 void Fields(auto& archive, Is<CommandSpec> auto& v) {
-  auto& [name, check, flags, deadline_ms, arguments, asks] = v;
-  archive(name, check, flags, deadline_ms, arguments, asks);
+  auto& [name, check, flags, deadline_ms, arguments, asks, object] = v;
+  archive(name, check, flags, deadline_ms, arguments, asks, object);
 }
 
 void Fields(auto& archive, Is<Channel> auto& v) {

@@ -40,7 +40,7 @@ Plugin SomePlugin() {
        .members = {{"id", 0, false}},
        .alternatives = {}},
       {.kind = TypeSpec::Kind::kAlternate, .name = "W", .enum_values = {}, .members = {}, .alternatives = {0}}};
-  plugin.commands = {{"guest-sync", ArgumentCheck::kNone, kNeverDeniable, 0, 1}};
+  plugin.commands = {{"guest-sync", ArgumentCheck::kNone, kNeverDeniable, 0, 1, 1, "id"}};
   plugin.sandbox = SomeSandbox();
   return plugin;
 }

@@ -69,6 +69,7 @@ struct CommandSpec {
   uint32_t deadline_ms = 0;  // 0: none
   uint32_t arguments = 0;    // index of a kObject type: what the command takes
   uint32_t asks = 1;         // kAsksWarden: how often one request of it may ask
+  std::string object = {};   // the argument, a string, that the audit trail shows; empty: none, or that of `check`
   bool Has(CommandFlag flag) const { return (flags & flag) != 0; }
 };
 

@@ -136,6 +136,10 @@ CommandSpec ReadCommand(SchemaReader& reader, const YamlNode& key, const YamlNod
     if (word) command.check = *word == 0 ? ArgumentCheck::kProgram : ArgumentCheck::kFile;
     if (!command.Has(kAsksWarden)) reader.Error(*check, "check needs the flag asks-warden");
   }
+  if (const YamlNode* object = SchemaReader::Find(node, "object")) {
+    command.object = reader.Text(*object, "object").value_or("");
+    if (command.check != ArgumentCheck::kNone) reader.Error(*object, "object must not stand beside check");
+  }
   return command;
 }
 
@@ -152,6 +156,10 @@ void ReadCommands(SchemaReader& reader, const YamlNode& root, Manifest& manifest
   for (const CommandSpec& command : manifest.commands) {
     if (command.check != ArgumentCheck::kNone && !HasMember(manifest.types, command, "path", TypeSpec::Kind::kString)) {
       reader.Error(*commands, "command '" + command.name + "' has a check but no argument path: str");
+    }
+    if (!command.object.empty() && !HasMember(manifest.types, command, command.object, TypeSpec::Kind::kString)) {
+      reader.Error(*commands,
+                   "command '" + command.name + "' has an object but no argument " + command.object + ": str");
     }
   }
 }

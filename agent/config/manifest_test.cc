@@ -119,6 +119,11 @@ TEST(ManifestTest, EachMistakeIsToldWithItsPlace) {
       {head + "commands: {__com.example_a: {deadline: 5s, check: file}}\n", "5:51: check needs the flag asks-warden"},
       {head + "commands: {__com.example_a: {deadline: 5s, check: file, flags: [asks-warden]}}\n",
        "5:11: command '__com.example_a' has a check but no argument path: str"},
+      {head + "commands: {__com.example_a: {deadline: 5s, object: a, arguments: {a: int}}}\n",
+       "5:11: command '__com.example_a' has an object but no argument a: str"},
+      {head + "commands: {__com.example_a: {deadline: 5s, object: path, check: file, arguments: {path: str}, "
+              "flags: [asks-warden]}}\n",
+       "5:52: object must not stand beside check"},
       {head + "commands: {__com.example_a: {deadline: 5s, arguments: {a: strng}}}\n", "5:59: unknown type 'strng'"},
       {head + "commands: {__com.example_a: {deadline: 5s, arguments: {a: Foo}}}\n", "5:59: unknown type 'Foo'"},
       {head + "commands: {__com.example_a: {deadline: 5s, arguments: {a: [str, int]}}}\n",

@@ -16,7 +16,7 @@ const std::vector<std::string>& TypeKeys() {
 }
 
 const std::vector<std::string>& CommandKeys() {
-  static const std::vector<std::string> keys = {"arguments", "deadline", "check", "asks", "flags"};
+  static const std::vector<std::string> keys = {"arguments", "deadline", "check", "asks", "object", "flags"};
   return keys;
 }
 

@@ -90,15 +90,17 @@ std::optional<policy::FileAccessMask> AccessOfMode(std::string_view mode) {
 
 ArgumentVerdict DecideArguments(const policy::Decider& decider, const Asker& asker, const config::CommandSpec& command,
                                 const json::Value& arguments) {
+  ArgumentVerdict verdict;
   switch (command.check) {
     case config::ArgumentCheck::kNone:
-      break;
+      if (!command.object.empty()) verdict.object = StringMember(arguments, command.object);
+      return verdict;
     case config::ArgumentCheck::kProgram:
       return DecideProgram(decider, asker, command, arguments);
     case config::ArgumentCheck::kFile:
       return DecideFile(decider, asker, arguments);
   }
-  return {};
+  return verdict;
 }
 
 }  // namespace reeve::core

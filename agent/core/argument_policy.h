@@ -12,8 +12,8 @@ namespace reeve::core {
 
 // What policy says of a command's arguments.
 struct ArgumentVerdict {
-  std::string refusal;                       // as the host reads it, of class GenericError; empty: go on
-  std::string object;                        // what was decided on: the program, the path
+  std::string refusal;  // as the host reads it, of class GenericError; empty: go on
+  std::string object;   // what it is about: the program or path decided on, or what the manifest names
   std::optional<policy::Decision> decision;  // none: nothing about the arguments was asked
   // For the warden: which program or directory rule allowed it.
   uint32_t rule() const { return decision ? decision->index : policy::Decision::kNoIndex; }

@@ -11,6 +11,9 @@
 namespace reeve::core {
 namespace {
 
+// The longest path there is. A host may say more.
+constexpr size_t kMaxObjectBytes = 4096;
+
 const char* OutcomeName(AuditRecord::Outcome outcome) {
   switch (outcome) {
     case AuditRecord::Outcome::kRefused:
@@ -77,7 +80,7 @@ std::string AuditLine(const AuditRecord& record, uint64_t epoch_us) {
   AppendMember(line, "outcome", OutcomeName(record.outcome));
   if (!record.rule.empty()) AppendMember(line, "rule", record.rule);
   if (!record.origin.empty()) AppendMember(line, "origin", record.origin);
-  if (!record.object.empty()) AppendMember(line, "object", record.object);
+  if (!record.object.empty()) AppendMember(line, "object", record.object.substr(0, kMaxObjectBytes));
   const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(record.duration).count();
   return line + ", \"duration_us\": " + std::to_string(micros) + "}";
 }

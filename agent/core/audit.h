@@ -15,7 +15,7 @@
 namespace reeve::core {
 
 // One command that a host issued and what became of it. Arguments are never part of it but for the program or the file
-// that policy decided on: secrets stand in arguments.
+// that policy decided on, or the one that the manifest names: secrets stand in arguments.
 struct AuditRecord {
   enum class Outcome : uint8_t { kRefused, kReturned, kFailed };
   std::string_view channel;
@@ -24,7 +24,7 @@ struct AuditRecord {
   Outcome outcome = Outcome::kReturned;
   std::string_view rule;    // who decided
   std::string origin;       // where it stands: "/etc/reeve/policy.yaml:12"
-  std::string_view object;  // exec: the program; file-open: the path; else empty
+  std::string_view object;  // exec: the program; file-open: the path; accounts: the user; else empty
   std::chrono::nanoseconds duration{0};
 };
 

@@ -227,6 +227,17 @@ TEST_F(DispatcherTest, PrivilegedCommandIsRecordedWithRuleObjectAndDuration) {
   EXPECT_EQ(replies_.size(), 1u);
 }
 
+TEST_F(DispatcherTest, ArgumentThatTheManifestNamesIsTheObject) {
+  config::CommandSpec& command = config_.plugins[testing_config::kExecPlugin].commands.back();
+  command.check = config::ArgumentCheck::kNone;
+  command.object = "path";
+  Send(command.name, Members({{"path", Text("alice")}, {"arg", json::Value(json::List{Text("secret")})}}));
+  workers_.calls[0].on_reply(Reply::Return("{}"));
+  ASSERT_EQ(sink_.lines.size(), 1u);
+  EXPECT_THAT(sink_.lines[0], HasSubstr("\"object\": \"alice\", \"duration_us\""));
+  EXPECT_THAT(sink_.lines[0], Not(HasSubstr("secret")));
+}
+
 TEST_F(DispatcherTest, RefusalIsRecordedAndSecretsAreNot) {
   config_.policy.commands.deny = {{"guest-set-user-password", {"/etc/reeve/policy.yaml", 3}}};
   Send("guest-set-user-password", Members({{"password", Text("c2VjcmV0")}}));
@@ -253,6 +264,13 @@ TEST(AuditLineTest, EscapesWhatTheHostSays) {
   const std::string line = AuditLine(record, 0);
   EXPECT_EQ(line.find('\n'), std::string::npos);
   EXPECT_THAT(line, HasSubstr("\\n{\\\"event\\\""));
+}
+
+TEST(AuditLineTest, IsNoLongerBecauseTheHostSaysMuch) {
+  AuditRecord record;
+  const std::string object(1 << 20, 'x');
+  record.object = object;
+  EXPECT_LT(AuditLine(record, 0).size(), 5000u);
 }
 
 TEST(UtcTextTest, IsTheTimeInUtc) {

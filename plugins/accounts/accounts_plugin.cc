@@ -34,6 +34,17 @@ std::string SaidBy(const HelperEnd& end) {
   return said.substr(0, said.find_last_not_of('\n') + 1);
 }
 
+HelperCall KeysCall(const char* verb, const std::string& user, HelperInput input) {
+  return {.words = {helpers::kKeys, verb, user}, .input = std::move(input), .user = user, .lane = user};
+}
+
+HelperCall PasswordCall(const std::string& user, bool is_crypted, HelperInput password) {
+  return {.words = {helpers::kPasswd, user, is_crypted ? "crypted" : "plain"},
+          .input = std::move(password),
+          .user = user,
+          .lane = kLaneOfPasswords};
+}
+
 Result<HelperInput> DecodePassword(std::string_view base64) {
   Base64Decoder decoder;
   const Cleanup wipe = [&] { decoder.Wipe(); };
@@ -86,14 +97,13 @@ void AccountsPlugin::SetUserPassword(const Request& request, Reply& reply) {
   constexpr std::string_view kForbidden(":\n\0", 3);
   if (user.find_first_of(kForbidden) != std::string::npos)
     return reply.Fail(REEVE_ERROR_ARGUMENT, "forbidden characters in username");
-  const char* const form = request.arguments.Bool("crypted") ? "crypted" : "plain";
-  Ask(reply,
-      {request.id, {{helpers::kPasswd, user, form}, std::move(*password), user, kLaneOfPasswords}, AnswerPassword});
+  const bool is_crypted = request.arguments.Bool("crypted");
+  Ask(reply, {request.id, PasswordCall(user, is_crypted, std::move(*password)), AnswerPassword});
 }
 
 void AccountsPlugin::GetKeys(const Request& request, Reply& reply) {
   const std::string user(request.arguments.String("username"));
-  Ask(reply, {request.id, {{helpers::kKeys, "get", user}, HelperInput(), user, user}, AnswerKeys});
+  Ask(reply, {request.id, KeysCall("get", user, HelperInput()), AnswerKeys});
 }
 
 void AccountsPlugin::AddKeys(const Request& request, Reply& reply) {
@@ -109,7 +119,7 @@ void AccountsPlugin::ChangeKeys(const Request& request, Reply& reply, const char
   const Result<std::string> lines = KeyLines(request.arguments.Strings("keys"));
   if (!lines) return reply.Fail(REEVE_ERROR_ARGUMENT, lines.error().message());
   const std::string user(request.arguments.String("username"));
-  Ask(reply, {request.id, {{helpers::kKeys, verb, user}, HelperInput(AsBytes(*lines)), user, user}, AnswerChange});
+  Ask(reply, {request.id, KeysCall(verb, user, HelperInput(AsBytes(*lines))), AnswerChange});
 }
 
 void AccountsPlugin::Ask(Reply& reply, Asked asked) {

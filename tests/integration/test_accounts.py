@@ -2,6 +2,7 @@
 of tests/support/throwaway_users.py. qemu-ga is only asked what changes nothing."""
 
 import base64
+import concurrent.futures
 import json
 import os
 import shutil
@@ -105,7 +106,7 @@ def test_secret_is_in_no_log_and_no_audit(directory, agent_of):
     error(reeve.call(SET, **password_of("nobody-here", "unforgettable")))
     time.sleep(0.3)
     audit = (directory / "audit").read_text()
-    assert SET in audit
+    assert f'"command": "{SET}", "outcome": "returned"' in audit and '"object": "alice"' in audit and '"object": "nobody-here"' in audit
     for text in (reeve.log(), audit):
         assert "unforgettable" not in text and arguments["password"] not in text
 
@@ -174,6 +175,19 @@ def test_more_keys_than_fit_cost_the_worker_nothing(agent_of):
 def wait_for_helper(reeve, *words):
     """The pid of the helper that was asked to do that."""
     return wait_until(lambda: next((pid for pid in children_of(reeve.pid) if words_of(pid)[-2:] == list(words)), None), 10, "the helper")
+
+
+def test_keys_that_many_hosts_change_at_once_are_all_there(users, agent_of):
+    reeve = agent_of()
+    users_of = {number: ("alice", "bob")[number % 2] for number in range(40)}
+    keys = [f"ssh-rsa {number}" for number in users_of]
+    with concurrent.futures.ThreadPoolExecutor(20) as hosts:
+        added = list(hosts.map(lambda number: reeve.call(ADD, username=users_of[number], keys=[keys[number]]), users_of))
+        assert added == [{"return": {}}] * len(users_of)
+        removed = list(hosts.map(lambda number: reeve.call(REMOVE, username=users_of[number], keys=[keys[number]]), range(30)))
+    assert removed == [{"return": {}}] * 30
+    for user, rest in (("alice", keys[30::2]), ("bob", keys[31::2])):
+        assert sorted(reeve.call(GET, username=user)["return"]["keys"]) == rest
 
 
 def let_keys_wait(users, install):

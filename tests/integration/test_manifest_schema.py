@@ -14,7 +14,7 @@ from sdk import check_manifest
 SCHEMA = json.loads((ROOT / "plugin-api/plugin-manifest.schema.json").read_text())
 # Needs two places of the manifest at once, or the text as it is written, or who Reeve's own plugins are.
 CROSS = ["unknown type", "two types of an alternate", "an alternate cannot hold", "stands twice", "never-deniable is for",
-         "is for org.reeve", "must begin with", "but no argument path: str", "a manifest's file is", "abi must be",
+         "is for org.reeve", "must begin with", "but no argument ", "a manifest's file is", "abi must be",
          "without '..'", "needs the C++ name", "need the C++ name", "there is no command", "is a type already", "unknown key 'kids'"]
 GOOD = yaml.safe_load("""
 manifest: 1
@@ -36,6 +36,7 @@ commands:
     check: file
     deadline: 5s
   __com.example_c-get: {deadline: none}
+  __com.example_c-name: {arguments: {name: str}, object: name, deadline: none}
 sandbox:
   promises: [{promise: rpath, why: w}, {promise: threads, why: w}]
   paths: [{read: /usr/share/zoneinfo, why: w}, {read-write: /var/lib/c, why: w}]
