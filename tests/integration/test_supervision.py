@@ -13,18 +13,18 @@ from conftest import BUILD
 from running_reeve import lives, reeve_in_directory, wait_until
 
 INITIAL_S = 0.6
+# A delay that no client here waits for (20 s): what is answered all the same was not delayed.
+NEVER_S = 1000
 BUDGET = 4
 POLICY = """\
 schema: 1
 profile: open
-sandbox-defaults: {{restart: {{initial: {initial_ms}ms, max: 800ms, budget: {budget} per 10min}}}}
+sandbox-defaults: {{restart: {{initial: {initial_ms}ms, max: {max_ms}ms, budget: {budget} per 10min}}}}
 plugins: {{faulty: {{enable: true, idle-exit: 100s{more}}}}}
 """
 QUARANTINED = (f"worker faulty is quarantined: it ended {BUDGET} times within 10 min, the last time: exited with status 3; "
                "a restart of the service (systemctl restart reeved) releases it")
 ENDED = "worker faulty ended while it served this request, whose outcome is unknown: "
-# A worker that may start at once answers well within this.
-AT_ONCE_S = 0.4
 
 
 @pytest.fixture
@@ -37,8 +37,9 @@ def stopped(reeve_install):
         shutil.copytree(reeve_install / "lib/reeve/plugins", plugins)
         for name in ("faulty.so", "faulty.plugin.yaml"):
             shutil.copy2(BUILD / "tests/plugins" / name, plugins)
-        reeve.start_faulty = lambda more="", budget=BUDGET: (
-            reeve.write_policy(POLICY.format(initial_ms=int(INITIAL_S * 1000), budget=budget, more=more)),
+        reeve.start_faulty = lambda more="", budget=BUDGET, initial_s=INITIAL_S: (
+            reeve.write_policy(POLICY.format(initial_ms=int(initial_s * 1000), max_ms=int(max(0.8, initial_s) * 1000),
+                                             budget=budget, more=more)),
             reeve.start("--plugin-dir", str(plugins)))
         yield reeve
 
@@ -73,27 +74,31 @@ def quarantine(reeve):
 # ---- delay
 
 
-def test_first_crash_delays_nothing_and_the_second_one_the_next_start(reeve):
-    assert crash(reeve, how="trap") == ENDED + "killed by signal 4 (Illegal instruction)"
-    reply, took = timed(lambda: reeve.call("faulty-answer", text="one"))
-    assert reply == {"return": "one"} and took < AT_ONCE_S
+def test_first_crash_delays_nothing(stopped):
+    stopped.start_faulty(initial_s=NEVER_S)
+    assert crash(stopped, how="trap") == ENDED + "killed by signal 4 (Illegal instruction)"
+    assert stopped.call("faulty-answer", text="one") == {"return": "one"}
+
+
+def test_second_crash_delays_the_next_start_and_nothing_else(reeve):
+    crash(reeve)
     crash(reeve)
     reply, took = timed(lambda: reeve.call("faulty-answer", text="two"))
-    assert reply == {"return": "two"} and INITIAL_S * 0.8 - 0.1 < took < INITIAL_S * 1.2 + AT_ONCE_S
-    # It runs now: nothing is delayed any more.
-    reply, took = timed(lambda: reeve.call("faulty-answer", text="three"))
-    assert reply == {"return": "three"} and took < AT_ONCE_S
+    assert reply == {"return": "two"} and took > INITIAL_S * 0.8 - 0.1
+    worker = reeve.worker("faulty")
+    assert reeve.call("faulty-answer", text="three") == {"return": "three"}
+    assert reeve.worker("faulty") == worker
 
 
-def test_delay_of_one_plugin_is_none_of_another(reeve):
-    crash(reeve, "a")
-    crash(reeve, "b")
-    for _ in range(3):
-        assert "return" in reeve.call("guest-exec", path="/bin/true")
-    with reeve.connect() as client:
+def test_delay_of_one_plugin_is_none_of_another(stopped):
+    stopped.start_faulty(initial_s=NEVER_S)
+    crash(stopped, "a")
+    crash(stopped, "b")
+    with stopped.connect() as client:
         client.send(json.dumps({"execute": "faulty-answer"}).encode() + b"\n")
-        assert timed(lambda: reeve.call("guest-exec", path="/bin/true"))[1] < AT_ONCE_S
-        assert json.loads(client.read_line()) == {"return": ""}
+        for _ in range(3):
+            assert "return" in stopped.call("guest-exec", path="/bin/true")
+    assert not stopped.worker("faulty")
 
 
 # ---- quarantine
@@ -101,8 +106,7 @@ def test_delay_of_one_plugin_is_none_of_another(reeve):
 
 def test_plugin_that_crashes_too_often_is_quarantined_and_the_rest_goes_on(reeve):
     quarantine(reeve)
-    reply, took = timed(lambda: reeve.call("faulty-answer"))
-    assert error_of(reply) == QUARANTINED and took < AT_ONCE_S
+    assert error_of(reeve.call("faulty-answer")) == QUARANTINED
     assert error_of(reeve.call("faulty-end", how="exit")) == QUARANTINED
     assert not reeve.worker("faulty")
     assert "return" in reeve.call("guest-exec", path="/bin/true")
@@ -131,8 +135,7 @@ def test_commands_that_hang_do_not_quarantine(reeve):
     for _ in range(BUDGET + 1):
         text = error_of(reeve.call("faulty-hang"))
         assert text == "faulty-hang did not finish within its deadline of 100 ms; worker faulty was stopped"
-    reply, took = timed(lambda: reeve.call("faulty-answer", text="well"))
-    assert reply == {"return": "well"} and took < AT_ONCE_S
+    assert reeve.call("faulty-answer", text="well") == {"return": "well"}
 
 
 # ---- requests that crash
@@ -142,10 +145,8 @@ def test_request_that_crashes_twice_is_refused_and_others_are_not(stopped):
     stopped.start_faulty(budget=100)
     crash(stopped, "bad")
     crash(stopped, "bad")
-    reply, took = timed(lambda: stopped.call("faulty-end", how="exit", why="bad"))
-    assert error_of(reply) == ("faulty-end with these arguments is refused: worker faulty ended 2 times while it served that; "
+    assert crash(stopped, "bad") == ("faulty-end with these arguments is refused: worker faulty ended 2 times while it served that; "
                                "it is tried again 24 h later, or after a restart of the service")
-    assert took < AT_ONCE_S
     with stopped.connect() as client:  # however it is written
         client.send(b'{"arguments": {\n"how":"\\u0065xit",   "why":"bad"}, "id": 7, "execute":"faulty-end"}\n')
         assert "is refused" in error_of(json.loads(client.read_line()))
@@ -209,9 +210,9 @@ def test_flood_of_log_lines_is_held_back_and_disturbs_nobody(reeve):
     with reeve.connect() as flooder:
         begin = time.monotonic()
         flooder.send(json.dumps({"execute": "faulty-log", "arguments": {"lines": lines}}).encode() + b"\n")
-        slowest = max(timed(lambda: reeve.call("guest-ping"))[1] for _ in range(20))
+        for _ in range(20):
+            assert reeve.call("guest-ping") == {"return": {}}
         assert json.loads(flooder.read_line()) == {"return": {}}
-    assert slowest < 1
     reeve.call("faulty-end", how="exit")
     took = time.monotonic() - begin
     for way in ("log", "stderr"):
