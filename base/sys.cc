@@ -135,6 +135,26 @@ Result<UniqueFd> MemoryFile(const char* name, size_t size_bytes) {
   return fd;
 }
 
+Result<UniqueFd> MemoryFileOf(const char* name, std::string_view text) {
+  UniqueFd file = REEVE_TRY(MemoryFile(name, 0));
+  REEVE_TRY(WriteAll(file.get(), AsBytes(text)));
+  if (::lseek(file.get(), 0, SEEK_SET) < 0) return FailErrno("seek in a memory file");
+  return file;
+}
+
+Result<std::string> ReadFromStart(int fd, size_t limit_bytes) {
+  if (::lseek(fd, 0, SEEK_SET) < 0) return FailErrno("seek in a file");
+  return ReadToEnd(fd, limit_bytes);
+}
+
+Status ReplaceFile(const std::string& path, mode_t mode, Bytes bytes) {
+  const std::string next = path + ".new";
+  const UniqueFd file = REEVE_TRY(Open(next, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode));
+  REEVE_TRY(WriteAll(file.get(), bytes));
+  if (std::rename(next.c_str(), path.c_str()) != 0) return FailErrno("replace " + path);
+  return {};
+}
+
 Status AddSeals(int fd, int seals) {
   if (::fcntl(fd, F_ADD_SEALS, seals) < 0) return FailErrno("seal a memory file");
   return {};

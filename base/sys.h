@@ -53,6 +53,12 @@ Result<TwoFds> SocketPair(int type);
 
 // memfd_create(2), close-on-exec, sealable, `size_bytes` of zeros.
 Result<UniqueFd> MemoryFile(const char* name, size_t size_bytes);
+// One that holds `text`, to be read from its beginning.
+Result<UniqueFd> MemoryFileOf(const char* name, std::string_view text);
+// All that a file holds, from its beginning, whatever its position. kTooLarge above `limit_bytes`.
+Result<std::string> ReadFromStart(int fd, size_t limit_bytes);
+// Puts a file of these bytes at `path`, in place of any other, by way of `path`.new: whole or not at all.
+Status ReplaceFile(const std::string& path, mode_t mode, Bytes bytes);
 Status AddSeals(int fd, int seals);
 Result<int> Seals(int fd);
 

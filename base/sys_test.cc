@@ -64,5 +64,26 @@ TEST(ByteReaderTest, FailsForGoodAfterTheFirstReadThatDoesNotFit) {
   EXPECT_FALSE(reader.is_at_end());
 }
 
+TEST(MemoryFileTest, OfATextIsReadFromItsBeginningAsOftenAsOneLikes) {
+  const auto file = sys::MemoryFileOf("test", "a text");
+  REEVE_ASSERT_OK(file);
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(*sys::ReadFromStart(file->get(), 6), "a text");
+  EXPECT_THAT(sys::ReadFromStart(file->get(), 5), FailsWith(Code::kTooLarge));
+}
+
+TEST(ReplaceFileTest, PutsAWholeFileInTheOthersPlaceAndFollowsNoLink) {
+  std::string directory = testing::TempDir() + "/reeve-replace-XXXXXX";
+  ASSERT_NE(::mkdtemp(directory.data()), nullptr);
+  const std::string path = directory + "/file", trap = path + ".new";
+  REEVE_ASSERT_OK(sys::ReplaceFile(path, 0600, AsBytes("longer than the next")));
+  REEVE_ASSERT_OK(sys::ReplaceFile(path, 0600, AsBytes("next")));
+  EXPECT_EQ(*sys::ReadFile(path, 100), "next");
+  ASSERT_EQ(::symlink("file", trap.c_str()), 0);
+  EXPECT_FALSE(sys::ReplaceFile(path, 0600, AsBytes("by a link")));
+  EXPECT_EQ(*sys::ReadFile(path, 100), "next");
+  for (const std::string& name : {trap, path}) ::unlink(name.c_str());
+  ::rmdir(directory.c_str());
+}
+
 }  // namespace
 }  // namespace reeve

@@ -82,14 +82,11 @@ Result<std::string> CompileBlob(const Layout& layout, const Arguments& arguments
   const std::string answers = Resolve(layout, lookups.output);
 
   const UniqueFd out = REEVE_TRY(sys::MemoryFile("reeve-blob", 0));
-  const UniqueFd in = REEVE_TRY(sys::MemoryFile("reeve-lookups", 0));
-  REEVE_TRY(sys::WriteAll(in.get(), AsBytes(answers)));
-  if (::lseek(in.get(), 0, SEEK_SET) < 0) return FailErrno("seek in a memory file");
+  const UniqueFd in = REEVE_TRY(sys::MemoryFileOf("reeve-lookups", answers));
   Arguments writing = more;
   writing.insert(writing.end(), {"--out-fd=" + std::to_string(out.get()), "--lookups-fd=" + std::to_string(in.get())});
   REEVE_TRY(RunCompile(layout, arguments, writing, {out.get(), in.get()}));
-  if (::lseek(out.get(), 0, SEEK_SET) < 0) return FailErrno("seek in a memory file");
-  return sys::ReadToEnd(out.get(), config::kMaxBlobBytes);
+  return sys::ReadFromStart(out.get(), config::kMaxBlobBytes);
 }
 
 // The key of the last good one: whatever leads to another configuration leads to another name.
@@ -104,12 +101,7 @@ std::string LastGoodPath(const Options& options, const Arguments& arguments) {
 Status SaveLastGood(const Options& options, const Arguments& arguments, const std::string& blob) {
   if (::mkdir(options.state_directory.c_str(), 0700) != 0 && errno != EEXIST)
     return FailErrno("make directory " + options.state_directory);
-  const std::string path = LastGoodPath(options, arguments);
-  const std::string next = path + ".new";
-  const UniqueFd file = REEVE_TRY(sys::Open(next, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600));
-  REEVE_TRY(sys::WriteAll(file.get(), AsBytes(blob)));
-  if (std::rename(next.c_str(), path.c_str()) != 0) return FailErrno("replace " + path);
-  return {};
+  return sys::ReplaceFile(LastGoodPath(options, arguments), 0600, AsBytes(blob));
 }
 
 Result<Compiled> ReadLastGood(const Options& options, const Arguments& arguments) {

@@ -90,72 +90,53 @@ ParsedOptions PrintAndExit(std::string output, int exit_code) {
   return {.options = std::nullopt, .output = std::move(output), .exit_code = exit_code};
 }
 
+// What is only put into its field.
+struct TextOption {
+  int letter;
+  std::string Options::* field;
+};
+constexpr TextOption kTexts[] = {
+    {'m', &Options::method},
+    {'p', &Options::path},
+    {'f', &Options::pid_file},
+    {'t', &Options::run_directory},
+    {kPolicy, &Options::policy},
+    {kPluginDirectory, &Options::plugin_directory},
+    {kEtcDirectory, &Options::etc_directory},
+    {kVarDirectory, &Options::state_directory},
+    {kExecDirectory, &Options::binary_directory},
+};
+struct Flag {
+  int letter;
+  bool Options::* field;
+};
+constexpr Flag kFlags[] = {
+    {'v', &Options::is_verbose},
+    {'d', &Options::is_daemon},
+    {'r', &Options::retries_path},
+    {'D', &Options::dumps_configuration},
+    {kUnprivileged, &Options::is_unprivileged},
+    {kThaw, &Options::thaws},
+};
+
 // Whether `letter` is an option that says how to run. `argument` is null where there is none.
 bool Take(int letter, const char* argument, Options& options) {
-  switch (letter) {
-    case 'm':
-      options.method = argument;
-      return true;
-    case 'p':
-      options.path = argument;
-      return true;
-    case 'l':
-      options.log_file = argument;
-      return true;
-    case 'f':
-      options.pid_file = argument;
-      return true;
-    case 'F':
-      options.fsfreeze_hook = argument != nullptr ? argument : kDefaultHook;
-      return true;
-    case 't':
-      options.run_directory = argument;
-      return true;
-    case 'v':
-      options.is_verbose = true;
-      return true;
-    case 'd':
-      options.is_daemon = true;
-      return true;
-    case 'r':
-      options.retries_path = true;
-      return true;
-    case 'b':
-      TakeCommandList(argument, options.blocked_commands, options);
-      return true;
-    case 'a':
-      TakeCommandList(argument, options.allowed_commands, options);
-      return true;
-    case 'D':
-      options.dumps_configuration = true;
-      return true;
-    case 'c':  // ConfigurationFileOption
-    case 's':
-      return true;
-    case kPolicy:
-      options.policy = argument;
-      return true;
-    case kUnprivileged:
-      options.is_unprivileged = true;
-      return true;
-    case kPluginDirectory:
-      options.plugin_directory = argument;
-      return true;
-    case kEtcDirectory:
-      options.etc_directory = argument;
-      return true;
-    case kVarDirectory:
-      options.state_directory = argument;
-      return true;
-    case kExecDirectory:
-      options.binary_directory = argument;
-      return true;
-    case kThaw:
-      options.thaws = true;
-      return true;
-    default:
-      return false;
+  for (const TextOption& text : kTexts) {
+    if (text.letter != letter) continue;
+    options.*text.field = argument;
+    return true;
   }
+  for (const Flag& flag : kFlags) {
+    if (flag.letter != letter) continue;
+    options.*flag.field = true;
+    return true;
+  }
+  if (letter == 'l') options.log_file = argument;
+  if (letter == 'F') options.fsfreeze_hook = argument != nullptr ? argument : kDefaultHook;
+  if (letter == 'b') TakeCommandList(argument, options.blocked_commands, options);
+  if (letter == 'a') TakeCommandList(argument, options.allowed_commands, options);
+  // -c is ConfigurationFileOption's, -s nobody's.
+  return std::string_view("lFbacs").find(static_cast<char>(letter)) != std::string_view::npos;
 }
 
 }  // namespace

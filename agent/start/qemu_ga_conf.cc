@@ -7,8 +7,8 @@
 #include <cerrno>
 #include <filesystem>
 
-#include "agent/start/key_file.h"
 #include "agent/warden/trusted_file.h"
+#include "base/key_file.h"
 #include "base/sys.h"
 
 namespace reeve::start {

@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "agent/start/key_file.h"
+#include "base/key_file.h"
 #include "base/testing.h"
 
 namespace reeve::start {

@@ -14,19 +14,6 @@
 namespace reeve::start {
 namespace {
 
-// A memory file has room for all that it says: nobody need read while it runs.
-Result<UniqueFd> FileOf(const std::string& text) {
-  UniqueFd file = REEVE_TRY(sys::MemoryFile("reeve-run", 0));
-  REEVE_TRY(sys::WriteAll(file.get(), AsBytes(text)));
-  if (::lseek(file.get(), 0, SEEK_SET) < 0) return FailErrno("seek in a memory file");
-  return file;
-}
-
-Result<std::string> TextOf(const UniqueFd& file) {
-  if (::lseek(file.get(), 0, SEEK_SET) < 0) return FailErrno("seek in a memory file");
-  return sys::ReadToEnd(file.get(), kMaxRunOutputBytes);
-}
-
 int Exec(const RunToEnd& run, const int (&streams)[3]) {
   for (int number = 0; number < 3; ++number)
     if (::dup2(streams[number], number) < 0) return 127;
@@ -57,16 +44,18 @@ Result<int> WaitFor(const warden::Child& child, const RunToEnd& run) {
 
 Result<EndedRun> RunAndWait(const RunToEnd& run) {
   REEVE_TRY(warden::OpenTrustedFile(run.path));
-  const UniqueFd input = REEVE_TRY(FileOf(run.input));
-  const UniqueFd output = REEVE_TRY(FileOf(""));
-  const UniqueFd complaints = REEVE_TRY(FileOf(""));
+  // A memory file has room for all that it says: nobody need read while it runs.
+  const UniqueFd input = REEVE_TRY(sys::MemoryFileOf("reeve-run", run.input));
+  const UniqueFd output = REEVE_TRY(sys::MemoryFileOf("reeve-run", ""));
+  const UniqueFd complaints = REEVE_TRY(sys::MemoryFileOf("reeve-run", ""));
   const int streams[3] = {input.get(), output.get(), complaints.get()};
   std::vector<int> kept(run.kept_fds);
   kept.insert(kept.end(), streams, streams + 3);
   const warden::Child child = REEVE_TRY(warden::Fork({.kept_fds = kept}, [&] { return Exec(run, streams); }));
   const int status = REEVE_TRY(WaitFor(child, run));
-  return EndedRun{
-      .wait_status = status, .output = REEVE_TRY(TextOf(output)), .complaints = REEVE_TRY(TextOf(complaints))};
+  return EndedRun{.wait_status = status,
+                  .output = REEVE_TRY(sys::ReadFromStart(output.get(), kMaxRunOutputBytes)),
+                  .complaints = REEVE_TRY(sys::ReadFromStart(complaints.get(), kMaxRunOutputBytes))};
 }
 
 }  // namespace reeve::start

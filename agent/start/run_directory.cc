@@ -7,13 +7,12 @@
 
 #include <cerrno>
 #include <cinttypes>
-#include <cstdint>
 #include <cstdio>
 #include <filesystem>
-#include <string_view>
 
 #include "agent/warden/confined_process.h"
 #include "agent/warden/trusted_file.h"
+#include "base/digest.h"
 #include "base/log.h"
 #include "base/sys.h"
 
@@ -57,15 +56,6 @@ void WarnOfFreeze(int directory_fd, const std::string& path) {
              "start: fsfreeze --unfreeze MOUNTPOINT does");
 }
 
-// FNV-1a. Of fixed length in hex, so that no name's prefix is the beginning of another's.
-std::string HashOf(std::string_view text) {
-  uint64_t hash = 0xcbf29ce484222325;
-  for (const char byte : text) hash = (hash ^ static_cast<uint8_t>(byte)) * 0x100000001b3;
-  char hex[17];
-  std::snprintf(hex, sizeof hex, "%016" PRIx64, hash);
-  return hex;
-}
-
 }  // namespace
 
 Result<std::string> GroupPrefix(const std::string& run_directory) {
@@ -74,8 +64,10 @@ Result<std::string> GroupPrefix(const std::string& run_directory) {
   if (error) return Fail(Error::System(error.value(), "find " + run_directory));
   const UniqueFd parent = REEVE_TRY(sys::Open(path.parent_path().string(), O_PATH | O_DIRECTORY));
   const struct stat status = REEVE_TRY(sys::Stat(parent.get()));
-  return "reeve-" + std::to_string(status.st_dev) + "-" + std::to_string(status.st_ino) + "-" +
-         HashOf(path.filename().string()) + "-";
+  // Of fixed length, so that no name's prefix is the beginning of another's.
+  char name[17];
+  std::snprintf(name, sizeof name, "%016" PRIx64, DigestOf(AsBytes(path.filename().string())));
+  return "reeve-" + std::to_string(status.st_dev) + "-" + std::to_string(status.st_ino) + "-" + name + "-";
 }
 
 Result<UniqueFd> TakeRunDirectory(const std::string& path) {

@@ -4,14 +4,6 @@
 #include <utility>
 
 namespace reeve::warden {
-namespace {
-
-std::unexpected<Error> Malformed(const std::string& what) {
-  return Fail(Code::kBadMessage, what);
-}
-
-}  // namespace
-
 struct CorePeer::Row {
   wire::Type type;
   bool is_serving;  // whether it may come only before or only after hello

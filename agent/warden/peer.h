@@ -60,6 +60,11 @@ class Peer {
   std::function<void()> before_packet_;
 };
 
+// What ends a peer.
+inline std::unexpected<Error> Malformed(const std::string& what) {
+  return Fail(Code::kBadMessage, what);
+}
+
 // A message that carries nothing beside its header. Fails with kBadMessage.
 Status CheckEmpty(const wire::Packet& packet);
 

@@ -74,10 +74,7 @@ Result<uint64_t> ReadCounter(const std::string& path) {
 Result<uint64_t> ReserveHandleBlock(const std::string& path) {
   const uint64_t base = REEVE_TRY(ReadCounter(path));
   const std::string text = "[global]\n" + std::string(kCounterKey) + std::to_string(base + kHandleBlock) + "\n";
-  const std::string next = path + ".new";
-  const UniqueFd file = REEVE_TRY(sys::Open(next, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600));
-  REEVE_TRY(sys::WriteAll(file.get(), AsBytes(text)));
-  if (std::rename(next.c_str(), path.c_str()) != 0) return FailErrno("replace " + path);
+  REEVE_TRY(sys::ReplaceFile(path, 0600, AsBytes(text)));
   return base;
 }
 

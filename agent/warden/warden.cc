@@ -9,9 +9,9 @@
 #include <utility>
 
 #include "agent/warden/confined_process.h"
-#include "agent/warden/notify.h"
 #include "agent/wire/ring.h"
 #include "base/log.h"
+#include "base/service_manager.h"
 #include "base/sys.h"
 
 namespace reeve::warden {

@@ -11,10 +11,6 @@
 namespace reeve::warden {
 namespace {
 
-std::unexpected<Error> Malformed(const std::string& what) {
-  return Fail(Code::kBadMessage, what);
-}
-
 std::unexpected<Refusal> Refuse(std::string text) {
   return std::unexpected(Refusal{0, std::move(text)});
 }

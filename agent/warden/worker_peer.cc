@@ -16,10 +16,6 @@ constexpr uint32_t kKnownStreams = wire::kStreamStdin | wire::kStreamStdout | wi
 // Real-time signals are no business between a host and a program.
 constexpr int kLastSignal = SIGSYS;
 
-std::unexpected<Error> Malformed(const std::string& what) {
-  return Fail(Code::kBadMessage, what);
-}
-
 // `text` as `count` words, each ended by NUL. Counted first: a text of nothing but NULs would become many times its size.
 Result<std::vector<std::string>> SplitWords(std::string_view text, uint64_t count) {
   const bool is_whole = text.empty() || text.back() == '\0';

@@ -2,6 +2,7 @@
 """Checks what the layout promises: who includes whom, what may stand where, and how files are made.
 
     lint.py includes | rules | files | language | format | self-test
+    lint.py count        what runs as root while the agent serves, and what runs before: lines of code by file
 
 Each check prints FILE:LINE: what is wrong, and exits with 1 if there was anything. `self-test` shows each check a
 tree with exactly its mistake and expects it to be seen."""
@@ -209,6 +210,20 @@ def self_test(here):
     return failed
 
 
+def count(root):
+    """Without blank lines, comments and tests."""
+    total = 0
+    for room in ('agent/warden', 'agent/start'):
+        lines = {name: sum(1 for line in without_comments(read(root, name), keep_strings=True).splitlines() if line.strip())
+                 for name in tracked(root)
+                 if below(name, room) and name.endswith(SOURCE) and not name.endswith(('_test.cc', 'testing.h'))}
+        for name, number in lines.items():
+            print(f'{number:6} {name}')
+        print(f'{sum(lines.values()):6} {room}')
+        total += sum(lines.values())
+    print(f'{total:6} in all')
+
+
 def run(check, root, here):
     if check == 'includes':
         return check_includes(root, table(os.path.join(here, 'includes.table')))
@@ -229,6 +244,8 @@ def main():
     check = sys.argv[1] if len(sys.argv) == 2 else ''
     if check == 'self-test':
         sys.exit(1 if self_test(here) else 0)
+    if check == 'count':
+        return count(root)
     said = run(check, root, here)
     for line in said:
         print(line)

@@ -1,8 +1,8 @@
-#include "agent/start/key_file.h"
+#include "base/key_file.h"
 
 #include <algorithm>
 
-namespace reeve::start {
+namespace reeve {
 namespace {
 
 constexpr std::string_view kBlanks = " \t\r";
@@ -119,4 +119,4 @@ std::string KeyFileValue(std::string_view value) {
   return text;
 }
 
-}  // namespace reeve::start
+}  // namespace reeve

@@ -1,8 +1,8 @@
-#include "agent/start/key_file.h"
+#include "base/key_file.h"
 
 #include "base/testing.h"
 
-namespace reeve::start {
+namespace reeve {
 namespace {
 
 using testing::Optional;
@@ -79,4 +79,4 @@ TEST(KeyFileTest, WritesAValueSoThatItIsReadAgain) {
 }
 
 }  // namespace
-}  // namespace reeve::start
+}  // namespace reeve

@@ -1,4 +1,4 @@
-#include "agent/warden/notify.h"
+#include "base/service_manager.h"
 
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -8,7 +8,7 @@
 
 #include "base/unique_fd.h"
 
-namespace reeve::warden {
+namespace reeve {
 
 void NotifyServiceManager(const std::string& socket_path, std::string_view state) {
   sockaddr_un address{};
@@ -23,4 +23,4 @@ void NotifyServiceManager(const std::string& socket_path, std::string_view state
                              reinterpret_cast<const sockaddr*>(&address), length));
 }
 
-}  // namespace reeve::warden
+}  // namespace reeve

@@ -9,7 +9,7 @@
 
 #include "base/result.h"
 
-namespace reeve::start {
+namespace reeve {
 
 // The key-file format that GLib reads and qemu-ga.conf is written in: `[group]`, `key=value`, `#` comments. Groups of one name
 // are one; of two equal keys the later holds. Pure. Errors name the line, not the file.
@@ -34,4 +34,4 @@ class KeyFile {
 // `value` as it has to be written behind `key=`, so that Text gives it back.
 std::string KeyFileValue(std::string_view value);
 
-}  // namespace reeve::start
+}  // namespace reeve
