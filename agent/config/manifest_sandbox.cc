@@ -22,8 +22,15 @@ struct BuiltInPromise {
   policy::Promise promise;
   const char* id;
 };
-constexpr BuiltInPromise kBuiltInPromises[] = {{policy::Promise::kFreeze, "org.reeve.fsfreeze"},
+constexpr char kFreezer[] = "org.reeve.fsfreeze";
+constexpr BuiltInPromise kBuiltInPromises[] = {{policy::Promise::kFreeze, kFreezer},
                                                {policy::Promise::kSetClock, "org.reeve.system"}};
+
+// Whoever starts after a freeze thaws by it (storage/freeze_list.h).
+constexpr std::string_view kFreezeList = "fsfreeze";
+// A socket of a plugin would be made in its place.
+constexpr std::string_view kRunNames[] = {"lock",  "reeved.lock", "control",   "state",
+                                          "empty", "policy.d",    "qga.state", "qga.state.isfrozen"};
 
 constexpr FdKind kFdKinds[] = {FdKind::kMountinfo, FdKind::kNetlinkRoute, FdKind::kSystemBus, FdKind::kJournal};
 
@@ -93,7 +100,7 @@ std::optional<std::string> ReadRunName(SchemaReader& reader, const YamlNode& nod
   return std::nullopt;
 }
 
-void ReadInherited(SchemaReader& reader, const YamlNode& item, SandboxRequest& request) {
+void ReadInherited(SchemaReader& reader, const YamlNode& item, const std::string& id, SandboxRequest& request) {
   if (!CheckOneOf(reader, item, "an entry of inherit", {"fd", "proc", "state", "listen"})) return;
   policy::InheritedFd fd;
   const YamlNode* mode = SchemaReader::Find(item, "mode");
@@ -111,10 +118,14 @@ void ReadInherited(SchemaReader& reader, const YamlNode& item, SandboxRequest& r
     fd.kind = FdKind::kState;
     fd.path = ReadRunName(reader, *state, "state").value_or("");
     fd.name = "state:" + fd.path;
+    if (fd.path == kFreezeList && id != kFreezer)
+      reader.Error(*state, "state 'fsfreeze', the list of what is frozen, is for " + std::string(kFreezer) + " only");
   } else if (const YamlNode* listen = SchemaReader::Find(item, "listen")) {
     fd.kind = FdKind::kListen;
     fd.path = ReadRunName(reader, *listen, "listen").value_or("");
     fd.name = "listen:" + fd.path;
+    if (std::ranges::find(kRunNames, fd.path) != std::end(kRunNames))
+      reader.Error(*listen, "'" + fd.path + "' is what the run directory itself has by that name");
     if (mode != nullptr) fd.mode = reader.Mode(*mode, "mode").value_or(0600);
   }
   if (mode != nullptr && fd.kind != FdKind::kListen) reader.Error(*mode, "mode is for listen only");
@@ -196,7 +207,8 @@ SandboxRequest ReadSandboxRequest(SchemaReader& reader, const YamlNode& node, co
   EachWidening(reader, node, "paths", PathWords(), [&](const YamlNode& i) { ReadPath(reader, i, request); });
   EachWidening(reader, node, "capabilities", {"capability"},
                [&](const YamlNode& i) { ReadCapability(reader, i, request); });
-  EachWidening(reader, node, "inherit", InheritKeys(), [&](const YamlNode& i) { ReadInherited(reader, i, request); });
+  EachWidening(reader, node, "inherit", InheritKeys(),
+               [&](const YamlNode& i) { ReadInherited(reader, i, id, request); });
   EachWidening(reader, node, "namespaces", {"host"}, [&](const YamlNode& i) { ReadNamespace(reader, i, request); });
   EachWidening(reader, node, "programs", {"program", "standing"},
                [&](const YamlNode& i) { ReadProgram(reader, i, request); });
