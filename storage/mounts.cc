@@ -11,7 +11,6 @@
 #include <cstdio>
 #include <map>
 #include <memory>
-#include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -89,10 +88,6 @@ class Tree {
   std::map<std::pair<int, std::string>, int> on_;
 };
 
-bool StartsWith(std::string_view text, std::string_view start) {
-  return text.substr(0, start.size()) == start;
-}
-
 LeftOut ReasonOfType(const std::string& type) {
   if (type == "zfs") return LeftOut::kZfs;
   if (type == "overlay" || type == "aufs") return LeftOut::kOverlay;
@@ -100,12 +95,12 @@ LeftOut ReasonOfType(const std::string& type) {
   for (const char* share : {"9p", "virtiofs", "ceph", "vboxsf", "fuse.sshfs"}) {
     if (type == share) return LeftOut::kNetwork;
   }
-  if (type == "fuse" || StartsWith(type, "fuse.")) return LeftOut::kFuse;
+  if (type == "fuse" || type.starts_with("fuse.")) return LeftOut::kFuse;
   return mnt_fstype_is_pseudofs(type.c_str()) != 0 ? LeftOut::kPseudo : LeftOut::kNoDevice;
 }
 
 bool IsOnBlockDevice(const Mount& mount) {
-  return major(mount.device) != 0 || (mount.type == "btrfs" && StartsWith(mount.source, "/"));
+  return major(mount.device) != 0 || (mount.type == "btrfs" && mount.source.starts_with("/"));
 }
 
 Result<std::string> ReadAnew(int fd) {

@@ -10,6 +10,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 import zoneinfo
@@ -199,6 +200,15 @@ def test_os_release_in_single_quotes_and_with_a_bad_line_is_still_read(private):
 # ---- files that others take the place of, while a host polls
 
 
+# Becomes the program of its further words, under that name of the machine.
+SET_HOST_NAME = """
+import ctypes, os, sys
+name = os.fsencode(sys.argv[1])
+ctypes.CDLL(None).sethostname(name, len(name))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
 class OwnEtc:
     """/etc of the test's own, so that what stands in it can be replaced."""
 
@@ -305,6 +315,28 @@ def test_zone_that_cannot_be_read_is_an_error_and_not_utc(private):
 
 
 # ---- time
+
+
+def test_zone_is_the_guests_and_not_that_of_the_agents_environment(machine, reeve_install):
+    with directory_of_its_own() as directory:
+        place = Place(directory, reeve_install, ["env", "TZ=Pacific/Chatham"])
+        try:
+            reeve, qemu_ga = place.values("guest-get-timezone")
+        finally:
+            place.stop()
+    assert reeve == machine.value("guest-get-timezone")
+    assert qemu_ga["zone"] in ("+1245", "+1345"), "it follows its own"
+
+
+def test_name_of_the_longest_kind_and_of_any_bytes_is_told(reeve_install):
+    """qemu-ga has no room for the former."""
+    for name in (b"x" * 64, b"bad\xff", b""):
+        with directory_of_its_own() as directory:
+            place = Place(directory, reeve_install, ["unshare", "--uts", sys.executable, "-c", SET_HOST_NAME, os.fsdecode(name)])
+            try:
+                assert place.value("guest-get-host-name") == {"host-name": name.decode(errors="replace")}
+            finally:
+                place.stop()
 
 
 def test_time_lies_between_qemu_gas(machine):
