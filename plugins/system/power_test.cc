@@ -1,3 +1,6 @@
+#include <fcntl.h>
+#include <sys/ioctl.h>
+
 #include <cerrno>
 
 #include "base/testing.h"
@@ -130,6 +133,20 @@ TEST_F(PowerTest, WhoHoldsTheOutputIsNotWaitedFor) {
   Turns();
   EXPECT_TRUE(program.out);
   EXPECT_TRUE(answer_->is_finished);
+}
+
+TEST_F(PowerTest, WhoWritesWithoutEndKeepsNobodyFromTheirTurn) {
+  constexpr size_t kManyBytes = 1 << 20;
+  FakeAgent::FakeProgram& program = Begin();
+  ASSERT_GE(::fcntl(program.out.get(), F_SETPIPE_SZ, kManyBytes), static_cast<int>(kManyBytes));
+  program.Say(program.out, std::string(kManyBytes, 'x'));
+  agent_.Turn();
+  int left_bytes = 0;
+  ASSERT_EQ(::ioctl(program.out.get(), FIONREAD, &left_bytes), 0);
+  EXPECT_GT(left_bytes, 0);
+  program.End(REEVE_PROGRAM_EXITED, 1);
+  agent_.Turn();
+  EXPECT_EQ(TextOf(*answer_), "child process has failed to shutdown: " + std::string(1024, 'x'));
 }
 
 TEST_F(PowerTest, WhatIsStillInThePipeAtTheEndIsHeard) {

@@ -16,17 +16,20 @@ namespace {
 
 // Errors are at most 4 KiB, and may be made of what three programs said.
 constexpr size_t kMaxOutputBytes = 1024;
+// What is in a full pipe. Who writes without end does not keep the others from their turn.
+constexpr int kMaxPiecesPerTurn = 16;
 
 // Reads what is there and keeps the first of it, so that no program waits for a full pipe. False at the stream's end.
 bool Drain(int fd, std::string& said) {
   std::array<uint8_t, 4096> piece{};
-  for (;;) {
+  for (int pieces = 0; pieces < kMaxPiecesPerTurn; ++pieces) {
     const Result<size_t> got = sys::Read(fd, piece);
     if (!got) return got.error().code() == Code::kUnavailable;
     if (*got == 0) return false;
     const size_t kept = std::min(*got, kMaxOutputBytes - said.size());
     said.append(reinterpret_cast<const char*>(piece.data()), kept);
   }
+  return true;
 }
 
 std::string WithoutLastLineFeeds(std::string text) {

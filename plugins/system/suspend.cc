@@ -37,9 +37,11 @@ bool IsUnitKnown(const ProgramEnd& end) {
   return end.kind == ProgramEnd::Kind::kExited && end.value >= 1 && end.value <= 3;
 }
 
-// It may still happen, so that another attempt could be one too many.
+// It may still happen, so that another attempt could be one too many. logind says "already in progress" of a sleep or a
+// shutdown that somebody else began.
 bool MayStillHappen(const ProgramEnd& end) {
-  return end.kind == ProgramEnd::Kind::kTimedOut || end.kind == ProgramEnd::Kind::kUnknown;
+  return end.kind == ProgramEnd::Kind::kTimedOut || end.kind == ProgramEnd::Kind::kUnknown ||
+         end.output.find("in progress") != std::string::npos;
 }
 
 }  // namespace
@@ -55,7 +57,9 @@ const Suspend::Words& Suspend::WordsOf(SuspendMode mode) {
 }
 
 void Suspend::Begin(const Pending& request, SuspendMode mode) {
+  if (!current_.expired()) return request->Fail(REEVE_ERROR_FAILED, "another suspend is under way");
   const auto work = std::make_shared<Attempt>();
+  current_ = work;
   work->request = request;
   work->words = &WordsOf(mode);
   AskSystemd(work);

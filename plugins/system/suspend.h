@@ -13,7 +13,8 @@ namespace reeve::system {
 enum class SuspendMode : uint8_t { kDisk, kRam, kHybrid };
 
 // guest-suspend-*: systemd, then pm-utils, then the kernel itself, each when it says that it can; one that fails makes room
-// for the next. When none did it, the error says what each of those that could has said.
+// for the next. When none did it, the error says what each of those that could has said. One request at a time: two at once
+// could put the guest to sleep twice.
 class Suspend {
  public:
   // `agent` and `programs` are lent. `sysfs` is where it is mounted.
@@ -44,6 +45,7 @@ class Suspend {
   plugin::Agent& agent_;
   ProgramRunner& programs_;
   const std::string state_path_;
+  std::weak_ptr<Attempt> current_;
 };
 
 }  // namespace reeve::system

@@ -161,6 +161,35 @@ TEST_F(SuspendTest, WhatMayStillHappenIsNotTriedInAnotherWay) {
   EXPECT_EQ(State(), "freeze mem disk\n");
 }
 
+TEST_F(SuspendTest, ASleepThatIsUnderWayIsNotTriedInAnotherWay) {
+  MakeState("freeze mem disk\n");
+  Begin("guest-suspend-ram");
+  End(kNotRunning);
+  End(1, "Failed to suspend system via logind: There's already a shutdown or sleep operation in progress\n");
+  EXPECT_TRUE(answer_->is_finished);
+  EXPECT_EQ(
+      answer_->text,
+      "suspend to RAM failed: systemctl suspend: Failed to suspend system via logind: There's already a shutdown or "
+      "sleep operation in progress");
+  EXPECT_EQ(State(), "freeze mem disk\n");
+}
+
+TEST_F(SuspendTest, ASecondRequestIsRefusedUntilTheFirstHasEnded) {
+  Begin("guest-suspend-ram");
+  const Answer second = agent_.Call("guest-suspend-disk", "{}");
+  EXPECT_EQ(second.status, REEVE_ERROR_FAILED);
+  EXPECT_EQ(second.text, "another suspend is under way");
+  // Also when the host does not wait for it any more: it may still happen.
+  agent_.CancelRequest(agent_.last_request_id() - 1);
+  EXPECT_EQ(agent_.Call("guest-suspend-ram", "{}").text, "another suspend is under way");
+  End(kNotRunning);
+  EXPECT_EQ(agent_.program_count(), 1u);
+  Begin("guest-suspend-ram");
+  End(kNotRunning);
+  End(0);
+  EXPECT_EQ(answer_->status, REEVE_OK);
+}
+
 TEST_F(SuspendTest, APolicyThatLetsNothingRunIsNamed) {
   agent_.RefusePrograms(0, "refused by policy rule 'default'");
   agent_.RefuseOpens(0, "state refused by policy");
