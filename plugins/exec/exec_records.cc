@@ -14,7 +14,7 @@ Status ExecRecords::CheckRoom() const {
 ExecRecord& ExecRecords::Add(ExecRecord record) {
   std::erase_if(records_, [&](const auto& entry) {
     const ExecRecord& old = *entry.second;
-    const bool goes = old.pid == record.pid && old.is_finished();
+    const bool goes = old.pid == record.pid && old.channel == record.channel && old.is_finished();
     if (goes) captured_bytes_ -= old.captured_bytes();
     return goes;
   });

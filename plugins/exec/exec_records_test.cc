@@ -38,6 +38,13 @@ TEST(ExecRecordsTest, PidGivenOutAgainDropsTheFinishedRecord) {
   EXPECT_EQ(records.Find(kChannel, 7).value()->serial, new_serial);
 }
 
+TEST(ExecRecordsTest, PidGivenOutAgainToAnotherChannelDropsNothing) {
+  ExecRecords records;
+  const uint64_t old_serial = records.Add(Finished(7)).serial;
+  records.Add(Running(7, kChannel + 1));
+  EXPECT_EQ(records.Find(kChannel, 7).value()->serial, old_serial);
+}
+
 TEST(ExecRecordsTest, OfTwoUnfinishedRecordsOfOnePidTheYoungerIsFound) {
   ExecRecords records;
   records.Add(Running(7));
