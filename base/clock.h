@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <utility>
 
 namespace reeve {
 
@@ -11,19 +13,33 @@ using RunningTime = std::chrono::nanoseconds;
 
 inline constexpr std::chrono::seconds kLongestStep{2};
 
-// Where time comes from, so that a test can play it.
+// Where time comes from, so that a test can play it. Not thread-safe.
 class Clock {
  public:
   virtual ~Clock() = default;
-  // Never goes back. Not thread-safe.
+  // Never goes back.
   virtual RunningTime Now() = 0;
+  // A loop has waited until now. At rest nothing was timed, so that all of the step counts.
+  virtual void EndWait(bool /*was_at_rest*/) {}
 };
 
 class MonotonicClock final : public Clock {
  public:
+  // kOncePerTurn: the kernel's clock is read when the loop's wait ends; for a process whose turns are short.
+  enum class Reading : uint8_t { kEachTime, kOncePerTurn };
+  using Read = std::function<std::chrono::nanoseconds()>;
+  static std::chrono::nanoseconds ReadKernel();
+
+  explicit MonotonicClock(Reading reading = Reading::kEachTime, Read read = ReadKernel)
+      : reading_(reading), read_(std::move(read)) {}
   RunningTime Now() override;
+  void EndWait(bool was_at_rest) override;
 
  private:
+  void Step(std::chrono::nanoseconds longest);
+
+  const Reading reading_;
+  const Read read_;
   std::chrono::nanoseconds last_seen_{-1};
   RunningTime running_{0};
 };

@@ -7,8 +7,9 @@ namespace reeve {
 namespace {
 
 constexpr int kEventsPerTurn = 64;
-// A turn is never longer than this, so that running time sees every second (clock.h caps a step).
-constexpr std::chrono::milliseconds kLongestTurn{1000};
+// While something is timed a turn is never longer than this, so that running time sees every second (clock.h caps a step).
+constexpr std::chrono::milliseconds kLongestTimedTurn{1000};
+constexpr auto kUntilWoken = std::chrono::milliseconds::max();
 
 }  // namespace
 
@@ -63,7 +64,7 @@ void EventLoop::Cancel(TimerId timer) {
 }
 
 int EventLoop::WaitMs(std::chrono::milliseconds longest_wait) {
-  std::chrono::nanoseconds wait = std::min<std::chrono::nanoseconds>(longest_wait, kLongestTurn);
+  std::chrono::nanoseconds wait = std::min(longest_wait, kLongestTimedTurn);
   if (!timers_.empty()) wait = std::min(wait, timers_.begin()->first.first - clock_->Now());
   if (wait.count() <= 0) return 0;
   // Rounded up: a timer must not find itself a fraction early and spin.
@@ -81,8 +82,11 @@ void EventLoop::RunTimers() {
 
 Status EventLoop::RunOnce(std::chrono::milliseconds longest_wait) {
   epoll_event events[kEventsPerTurn];
-  const int count = ::epoll_wait(epoll_.get(), events, kEventsPerTurn, WaitMs(longest_wait));
+  const bool is_at_rest = IsAtRest();
+  const int wait_ms = is_at_rest && longest_wait == kUntilWoken ? -1 : WaitMs(longest_wait);
+  const int count = ::epoll_wait(epoll_.get(), events, kEventsPerTurn, wait_ms);
   if (count < 0 && errno != EINTR) return FailErrno("epoll_wait");
+  clock_->EndWait(is_at_rest);
   for (int i = 0; i < count; ++i) {
     const auto found = watched_.find(events[i].data.u64);
     if (found == watched_.end()) continue;
@@ -94,7 +98,7 @@ Status EventLoop::RunOnce(std::chrono::milliseconds longest_wait) {
 }
 
 Status EventLoop::Run() {
-  while (!is_stopped_) REEVE_TRY(RunOnce(kLongestTurn));
+  while (!is_stopped_) REEVE_TRY(RunOnce(kUntilWoken));
   return {};
 }
 

@@ -37,6 +37,10 @@ class EventLoop {
   TimerId After(std::chrono::nanoseconds delay, std::function<void()> on_time);
   void Cancel(TimerId timer);  // no error when it has gone off
 
+  // What else than the loop's own timers goes by its time while `is_timing` says so. With neither the loop is at rest: it
+  // waits without waking, and that time counts however long it was (clock.h).
+  void AlsoTimes(std::function<bool()> is_timing) { is_timing_ = std::move(is_timing); }
+
   // Turns until Stop. Fails only when epoll itself does.
   Status Run();
   // One turn: waits for the first event or timer, at most `longest_wait`.
@@ -50,12 +54,14 @@ class EventLoop {
     OnReady on_ready;
   };
   EventLoop(Clock& clock, UniqueFd epoll) : clock_(&clock), epoll_(std::move(epoll)) {}
+  bool IsAtRest() const { return timers_.empty() && !(is_timing_ && is_timing_()); }
   int WaitMs(std::chrono::milliseconds longest_wait);
   void RunTimers();
 
   Clock* clock_;
   UniqueFd epoll_;
   bool is_stopped_ = false;
+  std::function<bool()> is_timing_;
   // Keyed by a number that is never used again, so that an event of a descriptor closed in the same turn is dropped.
   std::unordered_map<uint64_t, std::shared_ptr<Watched>> watched_;
   std::unordered_map<int, uint64_t> key_by_fd_;

@@ -43,6 +43,28 @@ TEST_F(EventLoopTest, AForgottenDescriptorIsNotCalledEvenInTheSameTurn) {
   EXPECT_EQ(calls, 1);
 }
 
+TEST_F(EventLoopTest, IsAtRestOnlyWhileNothingIsTimed) {
+  class RestClock : public Clock {
+   public:
+    RunningTime Now() override { return {}; }
+    void EndWait(bool was_at_rest) override { rests.push_back(was_at_rest); }
+    std::vector<bool> rests;
+  } clock;
+  EventLoop loop = EventLoop::Create(clock).value();
+  bool is_timing = false;
+  loop.AlsoTimes([&] { return is_timing; });
+  const auto turn = [&] { REEVE_ASSERT_OK(loop.RunOnce(milliseconds(0))); };
+  turn();
+  is_timing = true;
+  turn();
+  is_timing = false;
+  const EventLoop::TimerId timer = loop.After(milliseconds(5), [] {});
+  turn();
+  loop.Cancel(timer);
+  turn();
+  EXPECT_EQ(clock.rests, (std::vector{true, false, false, true}));
+}
+
 TEST_F(EventLoopTest, TimersGoOffInTheOrderOfTheirTimes) {
   std::string order;
   loop_.After(milliseconds(20), [&] { order += 'b'; });

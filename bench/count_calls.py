@@ -14,7 +14,7 @@ REQUESTS = 200
 PROGRAMS = 20
 # strace says that it has attached by writing a line a process.
 ATTACH_LIMIT_S = 10
-# At rest a process looks at its clock once a second; what it calls then is none of a request's.
+# A process that times something looks at its clock once a second; what it calls then is none of a request's.
 REST_CALLS = {"restart_syscall"}
 
 

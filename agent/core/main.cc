@@ -97,7 +97,7 @@ void KeepSomeMemory() {
 Status Run() {
   KeepSomeMemory();
   CoreSetup setup = REEVE_TRY(ReceiveSetup());
-  MonotonicClock clock;
+  MonotonicClock clock(MonotonicClock::Reading::kOncePerTurn);
   EventLoop loop = REEVE_TRY(EventLoop::Create(clock));
   REEVE_TRY(EnterSandbox(setup.config.core.run_filter));
   const auto core = REEVE_TRY(Core::Create(loop, clock, std::move(setup)));

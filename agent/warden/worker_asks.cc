@@ -67,7 +67,9 @@ WorkerAsks::WorkerAsks(const config::Config& config, const policy::Decider& deci
       on_standing_run_(std::move(on_standing_run)),
       reaper_(reaper),
       programs_(loop, reaper, std::move(surroundings_.groups), surroundings_.group_prefix,
-                ProgramUids(config.first_program_uid, config.program_uid_count)) {}
+                ProgramUids(config.first_program_uid, config.program_uid_count)) {
+  loop.AlsoTimes([this] { return announced_.size() > 0; });
+}
 
 policy::Caller WorkerAsks::CallerOf(const wire::Announce& what) const {
   return {.channel = config_.channels[what.channel].name,

@@ -85,7 +85,7 @@ class WorkerAsks {
   const policy::Decider& decider_;
   EventLoop& loop_;
   Surroundings surroundings_;
-  AnnouncedRequests announced_;
+  AnnouncedRequests announced_;                   // timed by the loop's clock, without timers
   LogLimiter denied_announcements_;               // a core that was taken over may announce what it likes
   std::map<uint32_t, LogLimiter> standing_asks_;  // by plugin
   OnStandingRun on_standing_run_;

@@ -94,7 +94,7 @@ void RequestServer::EndWhenIdle() {
 }
 
 void RequestServer::EndIfIdle() {
-  if (ends_when_idle_ && waiting_.empty() && open_.empty()) on_end_();
+  if (ends_when_idle_ && is_idle()) on_end_();
 }
 
 // ---- into the plugin

@@ -33,6 +33,8 @@ class RequestServer final : public wire::CoreLink::Events {
   void WhenQuiet(std::function<void(uint64_t number)> on_quiet) { on_quiet_ = std::move(on_quiet); }
   // Ends when everything is answered.
   void EndWhenIdle();
+  // No request is held.
+  bool is_idle() const { return open_.empty() && waiting_.empty(); }
 
   void OnRequest(const wire::RequestHead& head, wire::RequestText text) override;
   void OnCancel(uint64_t request_id) override;

@@ -84,6 +84,7 @@ Status Worker::EnterRunSandbox() {
 
 Status Worker::Serve() {
   server_ = std::make_unique<RequestServer>(*loop_, loaded_, [this] { End(); });
+  loop_->AlsoTimes([this] { return !server_->is_idle(); });
   if (record_.freezes) REEVE_TRY(OutliveCore());
   REEVE_TRY(Connect(std::move(fds_.core), std::move(*requests_), std::move(*replies_)));
   REEVE_TRY(warden_->Serve(

@@ -20,6 +20,8 @@ ROLES = {"core": (CORE_UID, 1), "log": (LOG_UID, 1), "exec": (EXEC_UID, 2), "fil
 # A new core stands within about a second (the first restarts come at once).
 CORE_LIMIT_S = 20
 GONE_LIMIT_S = 20
+# Longer than the second after which a process that times something looks at its clock.
+LOOK_S = 2.5
 DEADLINE_MS = 700
 # At the deadline the worker is asked to cancel; this later it is killed.
 CANCEL_GRACE_MS = 500
@@ -199,6 +201,20 @@ def test_no_process_keeps_a_descriptor_of_what_is_done(whole):
 
 
 # ---- a worker dies
+
+
+def test_at_rest_no_process_wakes(reeve):
+    def wakes():
+        return {pid: int(status_of(pid)["voluntary_ctxt_switches"]) for pid in [reeve.pid, *descendants_of(reeve.pid)]}
+
+    def is_at_rest():
+        before = wakes()
+        time.sleep(LOOK_S)
+        return wakes() == before
+    with reeve.connect() as client:
+        client.call("guest-ping")
+        # The first look may still see the last turn of a start.
+        assert is_at_rest() or is_at_rest()
 
 
 def test_killed_worker_answers_each_request_once_with_why(reeve):
