@@ -20,8 +20,9 @@ class ProgramRunner {
   // `agent` is lent, and told how many programs run.
   explicit ProgramRunner(plugin::Agent& agent) : agent_(agent) {}
 
-  // `words`: the name of a rule that policy has for this plugin, then the arguments. Standard input is empty. `on_ended` is called once, from the loop, or
-  // before this returns when the agent cannot even be asked. What the program left running is not waited for.
+  // `words`: the name of a rule that policy has for this plugin, then the arguments. Standard input is empty. `on_ended` is
+  // called once, from the loop, or before this returns when the agent cannot even be asked. What the program left running
+  // is not waited for.
   void Run(uint64_t request_id, const std::vector<std::string>& words, OnEnded on_ended);
 
  private:
