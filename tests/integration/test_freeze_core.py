@@ -278,7 +278,7 @@ def test_killed_warden_leaves_a_worker_that_thaws_and_ends(reeve):
     reeve.stop(signal.SIGKILL)
     wait_until(lambda: not lives(worker), 5, "the worker's end")
     assert state(reeve) == "0d"
-    assert not lives(core)
+    wait_until(lambda: not lives(core), 5, "the core's end")
 
 
 def test_killed_warden_and_core_and_a_start_that_follows_at_once(reeve, stopped):
