@@ -10,6 +10,8 @@ namespace reeve::helpers {
 namespace {
 
 constexpr int kMaxGroups = 65536;  // NGROUPS_MAX
+constexpr uid_t kNoUid = static_cast<uid_t>(-1);
+constexpr gid_t kNoGid = static_cast<gid_t>(-1);
 
 // getpwnam(3) lists what an implementation may say when there is just no such user.
 bool MeansNoSuchUser(int error_number) {
@@ -21,6 +23,8 @@ Status CheckName(const passwd& entry, const std::string& name) {
   const std::string what = "failed to lookup user '" + name + "': ";
   if (entry.pw_name != name) return Fail(Code::kDenied, what + "that is user '" + entry.pw_name + "'");
   if (entry.pw_uid == 0 && name != "root") return Fail(Code::kDenied, what + "that is root by another name");
+  // setresuid(2) would change nothing.
+  if (entry.pw_uid == kNoUid || entry.pw_gid == kNoGid) return Fail(Code::kDenied, what + "his number is nobody's");
   return {};
 }
 

@@ -196,6 +196,7 @@ def test_missing_file_is_an_error_to_get_and_none_to_remove(users, keys):
 @pytest.mark.parametrize("user, text", [
     ("nobody-here", "failed to lookup user 'nobody-here': no such user"),
     ("toor", "failed to lookup user 'toor': that is root by another name"),
+    ("unchanged", "failed to lookup user 'unchanged': his number is nobody's"),
 ])
 def test_nobody_has_no_keys(users, keys, user, text):
     for verb in ("get", "add", "reset", "remove"):

@@ -21,6 +21,7 @@ foreign:x:{ALICE}:{ALICE}::/home/bob:/bin/sh
 jailed:x:{ALICE}:{ALICE}::/home/jail:/bin/sh
 slash:x:{ALICE}:{ALICE}::/home/alice//:/bin/sh
 nowhere:x:{ALICE}:{ALICE}::/:/bin/sh
+unchanged:x:{2**32 - 1}:{ALICE}::/home/alice:/bin/sh
 grouped:x:{ALICE}:0::/home/alice:/bin/sh
 homeless:x:{ALICE}:{ALICE}::/home/nowhere:/bin/sh
 nohome:x:{ALICE}:{ALICE}:::/bin/sh
