@@ -63,7 +63,13 @@ bool ChannelServer::IsControl(uint32_t channel) const {
 
 bool ChannelServer::IsFull(uint32_t channel) const {
   if (IsControl(channel)) return control_client_count_ >= limits_.max_control_clients;
-  return clients_.size() - control_client_count_ >= limits_.max_clients;
+  return channels_[channel].client_count >= ShareOfEach();
+}
+
+size_t ChannelServer::ShareOfEach() const {
+  size_t listening = 0;
+  for (uint32_t i = 0; i < channels_.size(); ++i) listening += channels_[i].listener && !IsControl(i) ? 1 : 0;
+  return std::max<size_t>(1, limits_.max_clients / std::max<size_t>(1, listening));
 }
 
 bool ChannelServer::MayConnect(uint32_t channel, const Peer& peer) const {

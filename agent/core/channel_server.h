@@ -25,8 +25,8 @@ class ChannelServer final : public Client::Owner {
   using OpenDevice = std::function<void(uint32_t channel)>;
 
   struct Limits {
-    // Beyond so many clients the next ones wait in the listening sockets. Descriptors for workers and devices must
-    // remain (RLIMIT_NOFILE).
+    // Beyond so many clients the next ones wait in the listening sockets, each of which has the same share of them: who
+    // fills one keeps nobody from another. Descriptors for workers and devices must remain (RLIMIT_NOFILE).
     size_t max_clients = 64;
     // Of the control socket. Apart, so that the agent tells how it is also when no other client finds room.
     size_t max_control_clients = kMaxControlClients;
@@ -72,6 +72,7 @@ class ChannelServer final : public Client::Owner {
   bool IsDevice(uint32_t channel) const;
   bool IsControl(uint32_t channel) const;
   bool IsFull(uint32_t channel) const;
+  size_t ShareOfEach() const;
   bool MayConnect(uint32_t channel, const Peer& peer) const;
   ChannelStatus StatusOf(uint32_t channel) const;
   void StartAccepting(uint32_t channel);

@@ -327,6 +327,23 @@ def test_several_channels_are_served_at_once_each_by_its_own_settings(reeve):
         assert not listening.exists() or "34571" in listening.read_text()
 
 
+def test_who_fills_one_channel_keeps_nobody_from_another(reeve):
+    one, two = f"{reeve.directory}/one", f"{reeve.directory}/two"
+    reeve.settings(f"channels: [{{name: one, transport: unix, path: {one}}}, {{name: two, transport: unix, path: {two}}}]\n")
+    reeve.start(channel=[], waits=False)
+    wait_until(lambda: answers(one) and answers(two), LIMIT_S, "an answer")
+    with contextlib.ExitStack() as stack:
+        refused = 0
+        while refused < 20:  # until neither the agent nor the kernel's queue takes another one
+            try:
+                stack.enter_context(Client(one, timeout_s=2))
+                refused = 0
+            except BlockingIOError:
+                refused += 1
+                time.sleep(0.02)
+        assert answers(two)
+
+
 def test_guest_info_says_the_version_that_settings_name(reeve):
     reeve.settings('guest-info: {version: "8.2.0"}\n')
     reeve.start()
