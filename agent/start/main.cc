@@ -162,9 +162,6 @@ Result<int> Serve(const Options& options, const Layout& layout, sandbox::Initial
   const UniqueFd signals = REEVE_TRY(TakeSignals());
   warden::WorkerAsks::Surroundings surroundings = REEVE_TRY(TakeSurroundings(settings, options.run_directory));
   const std::optional<sandbox::OwnLeaf> own_leaf = MakeRoomForLimits(surroundings.groups);
-  const auto thaw_for_stuck_worker = [directory = options.run_directory] {
-    return ThawForStuckWorker(directory, kStuckPatience);
-  };
   const std::unique_ptr<warden::Warden> warden =
       REEVE_TRY(warden::Warden::Create(loop, {.config = std::move(compiled.config),
                                               .blob = std::move(compiled.blob),
@@ -173,14 +170,13 @@ Result<int> Serve(const Options& options, const Layout& layout, sandbox::Initial
                                               .binary_directory = layout.binaries,
                                               .notify_socket = EnvironmentVariable("NOTIFY_SOCKET"),
                                               .facts = GatherFacts(std::move(compiled.note)),
-                                              .thaw_for_stuck_worker = thaw_for_stuck_worker}));
+                                              .thaw_for_stuck_worker = [directory = options.run_directory] {
+                                                return ThawForStuckWorker(directory, kStuckPatience);
+                                              }}));
   REEVE_TRY(loop.Watch(signals.get(), EPOLLIN, [&](uint32_t) { OnSignal(signals.get(), *warden); }));
   REEVE_TRY(warden->Start());
   REEVE_TRY(loop.Run());
   loop.Forget(signals.get());
-  // Nobody else may come who does. What is still held of the log is written when the warden goes, after this.
-  const Status left_thawed = warden->leaves_frozen() ? thaw_for_stuck_worker() : Status();
-  if (!left_thawed) LogError(left_thawed.error().message());
   return warden->exit_code();
 }
 

@@ -61,7 +61,7 @@ void Freezer::Look() {
   const uint32_t stuck = found == workers_.end() ? 0 : found->first;
   // One that is about to be reaped is no stuck one: the next worker keeps its freeze.
   const bool is_so_still = std::exchange(stuck_, stuck) == stuck;
-  if (stuck != 0 && is_so_still && !is_thawing()) ThawForStuck();
+  if (stuck != 0 && is_so_still) ThawForKeeper("was killed and does not end");
   look_timer_ = loop_.After(kLook, [this] { Look(); });
 }
 
@@ -70,8 +70,9 @@ bool Freezer::IsStuck(const Worker& worker) const {
   return worker.is_end_told || IsDeadButThere(worker.pid);
 }
 
-void Freezer::ThawForStuck() {
-  LogWarning("a worker that froze file systems was killed and does not end: they are thawed for it");
+void Freezer::ThawForKeeper(const std::string& why) {
+  if (is_thawing()) return;
+  LogWarning("a worker that froze file systems " + why + ": they are thawed for it");
   const auto thaw = [this]() -> Result<ChildAnswer> {
     REEVE_TRY(thaw_());
     return ChildAnswer{};

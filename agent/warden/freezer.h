@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "agent/config/config.h"
 #include "agent/warden/request_children.h"
@@ -46,6 +47,9 @@ class Freezer {
   // A child thaws for a keeper that was killed.
   bool is_thawing() const { return thawers_.running() > 0; }
 
+  // Thaws for the keeper, in a child, which was killed because it did not. Nothing when a child is at it already.
+  void ThawForKeeper(const std::string& why);
+
   // A worker said how much its plugin holds. Fails when that is none of the warden's business.
   Status NoteHeld(const Worker& worker, uint64_t held);
   // It wants to know when nothing is written any more, which is so at once: nothing of this process waits anywhere else. Fails
@@ -55,7 +59,6 @@ class Freezer {
  private:
   void Look();
   bool IsStuck(const Worker& worker) const;
-  void ThawForStuck();
 
   EventLoop& loop_;
   const Workers& workers_;

@@ -171,6 +171,16 @@ TEST_F(FreezerTest, WhileAChildThawsNoOtherOneBeginsAndOneThatCouldNotIsFollowed
   EXPECT_THAT(log_.lines, Not(Contains(HasSubstr("earlier ones"))));
 }
 
+TEST_F(FreezerTest, OneThatDidNotThawIsThawedForOnceWhoeverAsks) {
+  seen_->may_end = false;
+  const Worker& keeper = AddWorker(kFreezing);
+  REEVE_ASSERT_OK(freezer_->NoteHeld(keeper, 2));
+  for (int i = 0; i < 2; ++i) freezer_->ThawForKeeper("did not");
+  seen_->may_end = true;
+  AwaitThaw();
+  EXPECT_EQ(seen_->thaws, 1);
+}
+
 TEST_F(FreezerTest, WhereNothingIsFrozenNobodyIsLookedAt) {
   const Worker& keeper = AddWorker(kFreezing);
   REEVE_ASSERT_OK(freezer_->NoteHeld(keeper, 2));

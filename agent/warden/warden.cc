@@ -431,7 +431,9 @@ void Warden::StopAfter(std::chrono::seconds timeout) {
 // A worker that did not thaw in its time does not outlive the service.
 void Warden::GiveUp() {
   for (const auto& [id, worker] : workers_) reaper_.Signal(worker->pid, SIGKILL);
-  loop_.Stop();
+  if (!freezer_->is_frozen()) return loop_.Stop();
+  freezer_->ThawForKeeper("did not thaw when the service stopped");
+  loop_.After(kLastThawTimeout, [this] { loop_.Stop(); });
 }
 
 void Warden::KillAll(int signal) {
@@ -446,7 +448,7 @@ void Warden::KillAll(int signal) {
 }
 
 bool Warden::HaveAllEnded() const {
-  return core_.pid < 0 && workers_.empty() && asks_->programs().running() == 0;
+  return core_.pid < 0 && workers_.empty() && asks_->programs().running() == 0 && !freezer_->is_thawing();
 }
 
 // The log has no writer any more and ends by itself.

@@ -49,14 +49,14 @@ class Warden final : public CoreServices, public WorkerServices {
   // Ends everything, then stops the loop: at once when all are gone, at the latest after kStopTimeout.
   void BeginStop();
   int exit_code() const { return exit_code_; }
-  // When the loop has stopped: something is still frozen, and its worker, which did not thaw, is killed.
-  bool leaves_frozen() const { return freezer_->is_frozen(); }
 
   static constexpr std::chrono::seconds kStopTimeout{4};
   // From SIGTERM to SIGKILL, for core, workers and programs alike.
   static constexpr std::chrono::seconds kStopGrace{2};
-  // What is frozen has so long more to be thawed, and its worker is not killed within that.
+  // What is frozen has so long more to be thawed, and its worker is not killed within that. Then it is, and a child has so long
+  // to thaw in its place.
   static constexpr std::chrono::seconds kThawTimeout{10};
+  static constexpr std::chrono::seconds kLastThawTimeout{5};
 
  private:
   Warden(EventLoop& loop, WardenSetup setup);

@@ -67,3 +67,4 @@ def test_one_that_does_not_thaw_does_not_outlive_the_service(reeve):
     assert reeve.stop(limit_s=30) == 0
     wait_until(lambda: not lives(worker), END_LIMIT_S, "the worker's end")
     assert state(reeve) == "2."
+    assert "did not thaw when the service stopped: they are thawed for it" in reeve.log()
