@@ -29,8 +29,8 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "reeve: asks for more than qemu-ga 7.2 can do")
 
 
-# What the others would notice comes late: new hardware, sleep. What takes Reeve off the guest comes last.
-LATE = ["test_hardware.py", "test_power.py", "test_package.py"]
+# What the others would notice comes late: new hardware, sleep. What takes Reeve off the guest, and back, comes last.
+LATE = ["test_hardware.py", "test_power.py", "test_package.py", "test_migration.py"]
 
 
 def pytest_collection_modifyitems(items):

@@ -1,5 +1,6 @@
 """A Debian guest under a libvirtd of our own: the host's side of the VM tests."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -51,6 +52,10 @@ def wait_until(what, limit_s, step_s=0.2):
         if time.monotonic() >= end:
             raise GuestError(f"{limit_s} s passed without: {what.__doc__ or what.__name__}")
         time.sleep(step_s)
+
+
+def children_of(pid):
+    return [int(word) for word in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 class TestShell:
@@ -121,6 +126,7 @@ class Guest:
         self._connection = None
         self._domain = None
         self._shell = None
+        self.policy_in_force = None  # agent.set_policy's
 
     def start(self):
         self._make_disks()
@@ -155,14 +161,49 @@ class Guest:
 
     def _end_namespace(self):
         # With its first process all of a process namespace ends: both daemons and QEMU.
-        pid = self._daemon.pid
         try:
-            first = int(pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
-            os.kill(first, signal.SIGKILL)
+            os.kill(children_of(self._daemon.pid)[0], signal.SIGKILL)
             self._daemon.wait(timeout=10)
         except (OSError, IndexError, subprocess.TimeoutExpired):
             self._daemon.kill()
             self._daemon.wait()
+
+    def restart_libvirtd(self, by=signal.SIGTERM):
+        """Ends libvirtd, which is started again; the guest runs on. What others hold of its connection is void then."""
+        first = children_of(self._daemon.pid)[0]
+        pid = next(pid for pid in children_of(first)
+                   if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "libvirtd")
+        os.kill(pid, by)
+        wait_until(lambda: not pathlib.Path(f"/proc/{pid}").exists(), 60)
+        with contextlib.suppress(libvirt.libvirtError):
+            self._connection.close()
+
+        def libvirtd_answers():
+            """another libvirtd"""
+            try:
+                self._connection = libvirt.open(self.uri)
+                self._domain = self._connection.lookupByName(NAME)
+                return True
+            except libvirt.libvirtError:
+                return False
+        wait_until(libvirtd_answers, 60)
+
+    def save(self, path):
+        """The running guest becomes a file."""
+        self._shell.close()
+        self._domain.save(os.fspath(path))
+
+    def restore(self, path):
+        """A file becomes the running guest."""
+        self._connection.restore(os.fspath(path))
+        self._domain = self._connection.lookupByName(NAME)
+        self._shell = TestShell(self.folder / "test.sock")
+        self.run("true", timeout_s=BOOT_LIMIT_S)
+
+    def destroy(self):
+        """The guest's machine loses its power."""
+        self._shell.close()
+        self._domain.destroy()
 
     # The guest, past the agent.
 

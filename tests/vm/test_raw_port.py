@@ -107,6 +107,17 @@ def test_proxmox_writes_and_reads_a_file(raw_guest, proxmox):
     assert (base64.b64decode(part["buf-b64"]), part["eof"]) == (data[100:], True)
 
 
+def test_a_request_of_a_mebibyte_comes_in_whole(raw_guest):
+    """Through libvirt 9.0 it would not: from about 200 KiB on that sends the same bytes again and again, to any agent."""
+    data = os.urandom(1 << 20)
+    with qga.Client(raw_guest.folder / "raw.sock", LIMIT_S) as client:
+        handle = client.call("guest-file-open", path="/root/at-once", mode="w")["return"]
+        written = client.call("guest-file-write", handle=handle, buf_b64=base64.b64encode(data).decode())
+        assert written == {"return": {"count": len(data), "eof": False}}
+        client.call("guest-file-close", handle=handle)
+    assert raw_guest.check("sha256sum /root/at-once").split()[0] == hashlib.sha256(data).hexdigest()
+
+
 def test_kubevirt_takes_the_agent_for_supported(raw_guest):
     with qga.Client(raw_guest.folder / "raw.sock", LIMIT_S) as client:
         kubevirt = replayers.KubeVirt(client)
