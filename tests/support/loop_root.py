@@ -209,8 +209,11 @@ class LoopRoot:
 
     def is_frozen(self, place):
         """Asked of the kernel in the one way there is: by freezing nothing, but by a write that has to wait."""
-        probe = subprocess.Popen([sys.executable, "-c", "import os, sys; os.utime(int(sys.argv[1]))", str(self.held[place])],
+        program = "import os, sys; os.write(1, b'.'); os.utime(int(sys.argv[1]))"
+        probe = subprocess.Popen([sys.executable, "-c", program, str(self.held[place])], stdout=subprocess.PIPE,
                                  pass_fds=[self.held[place]])
+        with probe.stdout:
+            assert probe.stdout.read(1) == b".", "the probe did not come as far as its write"
         try:
             probe.wait(1.5)
             return False
