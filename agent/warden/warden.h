@@ -46,7 +46,8 @@ class Warden final : public CoreServices, public WorkerServices {
 
   // The core comes up from within the loop. When the first one never serves, the loop is stopped and exit_code() is 1.
   Status Start();
-  // Ends everything, then stops the loop: at once when all are gone, at the latest after kStopTimeout.
+  // Ends everything, then stops the loop: at once when all are gone, at the latest after kStopTimeout, or, when
+  // something is frozen, after the two below as well.
   void BeginStop();
   int exit_code() const { return exit_code_; }
 
