@@ -30,14 +30,18 @@ def test_one_that_freezes_and_thaws_without_end_fills_no_log(reeve):
 
 
 @pytest.mark.parametrize("whom", ["core", "warden"])
-def test_garbage_after_a_freeze_ends_the_worker_and_the_next_keeps_the_freeze(reeve, whom):
+def test_garbage_after_a_freeze_ends_the_worker_and_what_it_froze_is_known(reeve, whom):
     before = processes(reeve)
     hold(reeve)
     worker = reeve.worker("freezer")
     misbehave(reeve, f"garbage to the {whom}")
     wait_until(lambda: not lives(worker), END_LIMIT_S, "its end")
-    assert desc(reeve.call("guest-exec", path="/bin/true")).endswith(FROZEN)
-    assert reeve.call("freezer-status") == {"return": 2}
+    held = reeve.call("freezer-status")["return"]
+    # One whose warden closes its socket thaws, if it is not killed before it can.
+    assert held == 2 or (held == 0 and whom == "warden")
+    assert freeze_of(reeve)["is-frozen"] == (held == 2)
+    if held == 2:
+        assert desc(reeve.call("guest-exec", path="/bin/true")).endswith(FROZEN)
     thaw(reeve)
     assert "return" in reeve.call("guest-exec", path="/bin/true")
     assert processes(reeve) == before
