@@ -91,12 +91,14 @@ class Tree {
 LeftOut ReasonOfType(const std::string& type) {
   if (type == "zfs") return LeftOut::kZfs;
   if (type == "overlay" || type == "aufs") return LeftOut::kOverlay;
-  if (mnt_fstype_is_netfs(type.c_str()) != 0) return LeftOut::kNetwork;
+  const bool is_pseudo = mnt_fstype_is_pseudofs(type.c_str()) != 0;
+  // All that begins with nfs is one to libmount; nfsd is the server's.
+  if (mnt_fstype_is_netfs(type.c_str()) != 0 && !is_pseudo) return LeftOut::kNetwork;
   for (const char* share : {"9p", "virtiofs", "ceph", "vboxsf", "fuse.sshfs"}) {
     if (type == share) return LeftOut::kNetwork;
   }
   if (type == "fuse" || type.starts_with("fuse.")) return LeftOut::kFuse;
-  return mnt_fstype_is_pseudofs(type.c_str()) != 0 ? LeftOut::kPseudo : LeftOut::kNoDevice;
+  return is_pseudo ? LeftOut::kPseudo : LeftOut::kNoDevice;
 }
 
 bool IsOnBlockDevice(const Mount& mount) {

@@ -133,11 +133,13 @@ TEST(ListFileSystemsTest, SaysWhyWhatHasNoDeviceIsLeftOut) {
                                 "45 27 0:43 / /merged rw - overlay overlay rw\n"
                                 "46 27 0:44 / /tank rw - zfs tank rw\n"
                                 "47 27 0:45 / /odd rw - bcachefs /dev/a:/dev/b rw\n"
-                                "48 27 0:46 / /plan9 rw - 9p tag rw\n");
+                                "48 27 0:46 / /plan9 rw - 9p tag rw\n"
+                                "49 27 0:47 / /proc/fs/nfsd rw - nfsd nfsd rw\n");
   EXPECT_THAT(Paths(list), ElementsAre("/"));
   EXPECT_THAT(Reasons(list), ElementsAre(Pair("/proc", "pseudo"), Pair("/tmp", "pseudo"), Pair("/nfs", "network"),
                                          Pair("/share", "network"), Pair("/fuse", "fuse"), Pair("/merged", "overlay"),
-                                         Pair("/tank", "zfs"), Pair("/odd", "no-device"), Pair("/plan9", "network")));
+                                         Pair("/tank", "zfs"), Pair("/odd", "no-device"), Pair("/plan9", "network"),
+                                         Pair("/proc/fs/nfsd", "pseudo")));
 }
 
 TEST(ListFileSystemsTest, KeepsFuseOnABlockDevice) {

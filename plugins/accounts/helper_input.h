@@ -30,7 +30,7 @@ class HelperInput {
 
   Bytes bytes() const { return bytes_; }
   void Wipe() {
-    ::explicit_bzero(bytes_.data(), bytes_.size());
+    if (!bytes_.empty()) ::explicit_bzero(bytes_.data(), bytes_.size());
     bytes_.clear();
   }
 
