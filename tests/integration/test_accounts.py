@@ -221,10 +221,9 @@ def test_user_whose_helper_hangs_delays_nobody_else(users, agent_of):
         client.send(json.dumps({"execute": GET, "arguments": {"username": "alice"}}).encode() + b"\n")
         wait_for_helper(reeve, "get", "alice")
         users.shell("umount --lazy /etc/passwd")
-        begin = time.monotonic()
         assert reeve.call(ADD, username="bob", keys=[KEY]) == {"return": {}}
         assert reeve.call(SET, **password_of("alice", "x")) == {"return": {}}
-        assert time.monotonic() - begin < 3
+        assert not client.has_input()
         assert error(json.loads(client.read_line())) == "it did not end in time and was killed"
 
 
@@ -232,9 +231,7 @@ def test_rules_timeout_ends_a_helper_that_hangs(users, agent_of):
     """A name service that does not answer: libnss finds a fifo where /etc/passwd was."""
     reeve = agent_of("schema: 1\nplugins: {accounts: {programs: {reeve-keys: {timeout: 1s}}}}\n")
     users.shell("mkfifo /home/fifo && mount --bind /home/fifo /etc/passwd")
-    begin = time.monotonic()
     assert error(reeve.call(GET, username="alice")) == "it did not end in time and was killed"
-    assert time.monotonic() - begin < 10
     users.shell("umount --lazy /etc/passwd")
     assert reeve.call(ADD, username="alice", keys=[KEY]) == {"return": {}}
 
