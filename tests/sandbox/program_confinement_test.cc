@@ -223,6 +223,7 @@ TEST(UidUseTest, AUidIsInUseWhileAProcessHasIt) {
 TEST(UnconfinedProgramTest, GetsBackWhatTheServiceManagerGave) {
   const mode_t mask = ::umask(022);
   const auto old_handler = ::signal(SIGUSR2, SIG_IGN);
+  const auto old_pipe_handler = ::signal(SIGPIPE, SIG_DFL);  // systemd starts services with it ignored
   const ConfinedProgram program = Unconfined();
   ::signal(SIGUSR2, SIG_DFL);
   ::umask(0077);
@@ -239,6 +240,7 @@ TEST(UnconfinedProgramTest, GetsBackWhatTheServiceManagerGave) {
             "0022\n" + std::to_string(before.rlim_cur) + "\nSigBlk:0000000000000000SigIgn:0000000000000800");
   ::sigprocmask(SIG_UNBLOCK, &blocked, nullptr);
   ::signal(SIGUSR2, old_handler);
+  ::signal(SIGPIPE, old_pipe_handler);
   ::setrlimit(RLIMIT_NOFILE, &before);
   ::umask(mask);
 }
