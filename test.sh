@@ -53,7 +53,7 @@ run_guest() {
   headline 'package'
   "$python" tests/support/as_test.py "$results/package.xml" package cmake --build "$build" --target package
   # An emulated guest is slow at once when the machine has other work.
-  run_pytest guest tests/vm 2400
+  run_pytest guest tests/vm 3600
 }
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
