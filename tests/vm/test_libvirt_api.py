@@ -167,7 +167,7 @@ def test_a_response_timeout_holds_for_what_comes_after(guest):
         with pytest.raises(libvirt.libvirtError) as caught:
             guest.domain.getTime()
         assert caught.value.get_error_code() == libvirt.VIR_ERR_AGENT_UNRESPONSIVE
-        assert time.monotonic() - begin >= 2
+        assert time.monotonic() - begin > 1.5
     finally:
         guest.check(f"kill -CONT {' '.join(pids)}")
         guest.domain.agentSetResponseTimeout(libvirt.VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK)
